@@ -1,0 +1,1 @@
+"""What was said: pairing, masking, merging, pure."""

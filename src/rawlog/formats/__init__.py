@@ -1,0 +1,1 @@
+"""How a recording is written down: encoders and decoders, pure."""

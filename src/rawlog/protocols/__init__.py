@@ -1,0 +1,1 @@
+"""What the bytes mean: one grammar for each protocol, pure."""

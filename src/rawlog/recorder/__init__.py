@@ -1,0 +1,1 @@
+"""Where a recording is kept: names, files, buffers, gaps."""

@@ -1,0 +1,1 @@
+"""The doors by which bytes come in."""
