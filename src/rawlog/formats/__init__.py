@@ -1,1 +1,1 @@
-"""How a recording is written down: encoders and decoders, pure."""
+"""How a recording is written down: encoders and decoders, one file per format, pure."""
