@@ -95,7 +95,7 @@ def run(talk: Conversation, pieces: Iterable[Piece], make: Callable[..., Framer]
     """Feed ``pieces`` to a framer and to a masker with a framer of its own, and end both directions."""
     framer, masker = make(client=talk.client), Masker(make(client=talk.client))
     fragments: dict[Direction, list[Fragment]] = {d: [] for d in Direction}
-    masked = {d: b"" for d in Direction}
+    masked = dict.fromkeys(Direction, b"")
     cut: list[Fragment] = []
     events: list[object] = []
     for direction, data in pieces:
