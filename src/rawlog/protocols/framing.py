@@ -127,7 +127,6 @@ class Framer:
         self.switch: Switch | None = None  # set while the framer waits for resume()
         self.user: str | None = None  # who logged in, once the server has said so
         self.authenticated = False
-        self.tls_asked = False  # the client's last line was STARTTLS or STLS, not answered yet
         self.tls_started = False  # the server accepted STARTTLS or STLS
         self.server_spoke = False
         self.client.held = True  # until the server's first line: the server speaks first in every protocol here
@@ -164,10 +163,18 @@ class Framer:
         settled = lane.tape.end if known else lane.tape.start
         return settled if lane.pin is None else min(settled, lane.pin)
 
-    def cut(self, direction: Direction) -> int:
-        """Offset up to which the direction is cut: behind it is an unfinished line, or what is held."""
-        lane = self.lanes[direction]
-        return lane.tape.start if lane.mode is _Mode.LINES else lane.tape.end
+    def expects_command(self) -> bool:
+        """Whether the client's next byte begins a command."""
+        lane = self.client
+        return lane.mode is _Mode.LINES and not lane.held and not self.in_dialogue()
+
+    def expects_bytes(self) -> int:
+        """How many bytes of a literal or BDAT chunk the client still owes."""
+        return self.client.wanted if self.client.mode is _Mode.COUNTED else 0
+
+    def expects_block(self) -> bool:
+        """Whether the client is in the middle of a dot block."""
+        return self.client.mode is _Mode.DOTTED
 
     def take_secrets(self, direction: Direction) -> list[Span]:
         """The secret spans found since the last call. One that reaches to ``ENDLESS`` is cut by a later one."""
@@ -191,6 +198,10 @@ class Framer:
     def on_block(self, lane: Lane) -> None:
         """A dot block is complete."""
 
+    def in_dialogue(self) -> bool:
+        """Whether the client's next line goes on with what it began before: a command with literals, SASL."""
+        return False
+
     def unanswered(self) -> int:
         """How many commands of the client have no answer yet."""
         return 0
@@ -212,14 +223,8 @@ class Framer:
         """What follows from the client depends on the server's answer."""
         self.client.held = True
 
-    def ask_tls(self) -> None:
-        """The client's line was STARTTLS or STLS; ``tls_asked`` stays set until the server has answered."""
-        self.tls_asked = True
-        self.hold()
-
     def release(self) -> None:
         """The server has answered."""
-        self.tls_asked = False
         self.client.held = False
 
     def expect_literal(self, lane: Lane, size: int, *, secret: bool = False, keep: int = 0) -> None:

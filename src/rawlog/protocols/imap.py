@@ -175,8 +175,6 @@ class ImapFramer(Framer):
                 return [command.user_at]
         elif command.verb in _HELD_FOR_VERDICT:
             self._await(command.tag, _HELD_FOR_VERDICT[command.verb])
-            if command.verb == b"STARTTLS":
-                self.ask_tls()
         return []
 
     # -- SASL ---------------------------------------------------------------------------------------------------
@@ -283,6 +281,9 @@ class ImapFramer(Framer):
     def _logged_in(self, ok: bool, user: str | None) -> None:
         if ok:
             self.authenticated, self.user = True, user
+
+    def in_dialogue(self) -> bool:
+        return self._command is not None or self._sasl_turn
 
     def unanswered(self) -> int:
         return self._count
