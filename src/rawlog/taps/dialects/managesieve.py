@@ -1,0 +1,87 @@
+"""ManageSieve's words: capability lines, STARTTLS, BYE (RFC 5804).
+
+Knows: that the server greets with its capabilities and says them again after TLS. Must not know: scripts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then, shown, without_plus
+
+_VERB = re.compile(rb'[ \t]*([A-Za-z]+)(?:[ \t]+"([^"\r\n]*)")?')
+_CAPABILITY = re.compile(rb'"([A-Za-z]+)"(?:[ \t]+"([^"\r\n]*)")?[ \t]*\r?\n', re.IGNORECASE)
+_LINES_LIMIT = 100
+
+
+class ManageSieve(Dialect):
+    protocol: ClassVar[str] = "managesieve"
+
+    def __init__(self) -> None:
+        self._listing = False  # inside a list of capabilities
+
+    def answer(self, line: bytes, offer: Offer) -> Answer | None:
+        match = _VERB.match(line)
+        verb = match[1].upper() if match else b""
+        if verb == b"STARTTLS":
+            if offer.starttls:
+                return Answer(b'OK "Begin TLS negotiation now."\r\n', Then.START_TLS)
+            return Answer(b'NO "TLS is on already."\r\n' if offer.tls else b'NO "TLS is not offered here."\r\n')
+        if verb == b"XCLIENT":
+            return Answer(b'NO "Unknown command."\r\n')
+        exposed = verb == b"AUTHENTICATE" and match is not None and (match[2] or b"").upper() in (b"PLAIN", b"LOGIN")
+        if offer.login or not exposed:
+            return None
+        refusal = b'NO (ENCRYPT-NEEDED) "A password is not accepted without TLS: use STARTTLS first."\r\n'
+        return Answer(refusal, Then.CLOSE if line.rstrip().endswith(b"+}") else Then.GO_ON)
+
+    def rewrite(self, line: bytes, offer: Offer) -> bytes:
+        capability = _CAPABILITY.fullmatch(line)
+        if capability:
+            name = capability[1].upper()
+            self._listing = self._listing or name == b"IMPLEMENTATION"
+            if name == b"STARTTLS":
+                return b""
+            if name == b"SASL" and self._listing:
+                return _sasl(capability[2] or b"", offer)
+            return line
+        if self._listing and re.match(rb"(?:OK|NO|BYE)\b", line, re.IGNORECASE):
+            self._listing = False
+            if offer.starttls:
+                return b'"STARTTLS"\r\n' + line
+        return line
+
+    def starttls(self) -> Greeting:
+        yield from _capabilities()
+        yield b"STARTTLS\r\n"
+        line = yield Step.READ_LINE
+        if not line.upper().startswith(b"OK"):
+            raise BackendError(f"the server refused STARTTLS: {shown(line)!r}")
+        yield Step.START_TLS
+        return (yield from _capabilities())
+
+    def refusal(self, reason: str) -> bytes:
+        return f'BYE (TRYLATER) "{reason}."\r\n'.encode()
+
+    def after_tls(self) -> bytes:
+        return b"CAPABILITY\r\n"
+
+
+def _capabilities() -> Greeting:
+    lines = b""
+    for _ in range(_LINES_LIMIT):
+        line = yield Step.READ_LINE
+        lines += line
+        if line.upper().startswith(b"OK"):
+            return lines
+        if not line.startswith(b'"'):
+            raise BackendError(f"the server's greeting is no list of capabilities: {shown(line)!r}")
+    raise BackendError(f"the server's greeting has more than {_LINES_LIMIT} lines")
+
+
+def _sasl(listed: bytes, offer: Offer) -> bytes:
+    mechanisms = without_plus(listed.split())
+    if not offer.login:
+        mechanisms = [m for m in mechanisms if m.upper() not in (b"PLAIN", b"LOGIN")]
+    return b'"SASL" "' + b" ".join(mechanisms) + b'"\r\n'

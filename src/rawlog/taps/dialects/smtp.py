@@ -1,0 +1,108 @@
+"""SMTP's and LMTP's words: EHLO, STARTTLS, XCLIENT, 421 (RFC 5321, RFC 3207, RFC 4954, RFC 2033).
+
+Knows: the answer to EHLO, which is a multi-line list, and the commands by which a client could claim to be trusted.
+Must not know: messages, recipients, what happens with an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then, shown, without_plus
+
+_LISTED_FOR_PROXIES = (b"XCLIENT", b"XFORWARD")
+_GREETING_LIMIT = 100  # lines of one answer of a backend
+
+
+class Smtp(Dialect):
+    protocol: ClassVar[str] = "smtp"
+    until_login: ClassVar[bool] = False  # EHLO may be said again at any time
+    hello: ClassVar[bytes] = b"EHLO"
+
+    def __init__(self) -> None:
+        self._hello_asked = 0
+        self._lines: list[bytes] = []  # of an answer to EHLO, so far
+
+    def answer(self, line: bytes, offer: Offer) -> Answer | None:
+        words = line.split(None, 2)
+        verb = words[0].upper() if words else b""
+        if verb == b"STARTTLS":
+            if offer.starttls:
+                return Answer(b"220 2.0.0 Begin TLS negotiation now.\r\n", Then.START_TLS)
+            return Answer(
+                b"503 5.5.1 TLS is on already.\r\n" if offer.tls else b"502 5.5.1 TLS is not offered here.\r\n"
+            )
+        if verb in _LISTED_FOR_PROXIES:  # a stranger must not speak with this gateway's address
+            return Answer(b"550 5.7.0 " + verb + b" is not accepted from this client.\r\n")
+        if verb == b"AUTH" and not offer.login and words[1:2] and words[1].upper() in (b"PLAIN", b"LOGIN"):
+            return Answer(b"523 5.7.10 A password is not accepted without TLS: use STARTTLS first.\r\n")
+        if verb == self.hello:
+            self._hello_asked += 1
+        return None
+
+    def rewrite(self, line: bytes, offer: Offer) -> bytes:
+        if not self._hello_asked or not (self._lines or line.startswith((b"250-", b"250 "))):
+            return line
+        self._lines.append(line)
+        if line[3:4] == b"-" and len(self._lines) < _GREETING_LIMIT:
+            return b""
+        lines, self._lines = self._lines, []
+        self._hello_asked -= 1
+        return _extensions(lines, offer)
+
+    def starttls(self) -> Greeting:
+        greeting = yield from _reply(b"220")
+        yield self.hello + b" rawlog.invalid\r\n"
+        yield from _reply(b"250")
+        yield b"STARTTLS\r\n"
+        yield from _reply(b"220")
+        yield Step.START_TLS
+        return greeting
+
+    def refusal(self, reason: str) -> bytes:
+        return f"421 4.3.2 {reason}.\r\n".encode()
+
+
+class Lmtp(Smtp):
+    protocol: ClassVar[str] = "lmtp"
+    hello: ClassVar[bytes] = b"LHLO"
+
+
+def _reply(code: bytes) -> Greeting:
+    """Read a whole answer of the backend; anything but ``code`` is a refusal."""
+    lines = b""
+    for _ in range(_GREETING_LIMIT):
+        line = yield Step.READ_LINE
+        if not line.startswith(code):
+            raise BackendError(f"the server answered {shown(line)!r} where {code.decode()} was expected")
+        lines += line
+        if line[3:4] != b"-":
+            return lines
+    raise BackendError(f"the server's answer has more than {_GREETING_LIMIT} lines")
+
+
+def _extensions(lines: list[bytes], offer: Offer) -> bytes:
+    """An answer to EHLO with its extensions put right; the first line is the server's name."""
+    kept = [line[4:].rstrip(b"\r\n") for line in lines]
+    texts = kept[:1]
+    for text in kept[1:]:
+        words = text.split() or [b""]
+        name = words[0].upper()
+        if name in (b"STARTTLS", *_LISTED_FOR_PROXIES):
+            continue
+        if name == b"AUTH" or name.startswith(b"AUTH="):
+            text = _auth(text, offer)
+        if text:
+            texts.append(text)
+    if offer.starttls:
+        texts.append(b"STARTTLS")
+    return b"".join(b"250-" + text + b"\r\n" for text in texts[:-1]) + b"250 " + texts[-1] + b"\r\n"
+
+
+def _auth(text: bytes, offer: Offer) -> bytes:
+    words = re.split(rb"[ =]", text)
+    mechanisms = without_plus(words[1:])
+    if not offer.login:
+        mechanisms = [m for m in mechanisms if m.upper() not in (b"PLAIN", b"LOGIN")]
+    return text[:5] + b" ".join(mechanisms) if mechanisms else b""
