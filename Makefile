@@ -11,7 +11,7 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help demo test check lint format clean

@@ -102,7 +102,7 @@ def test_lmtp_with_starttls_delivers(server: DemoServer, trust: ssl.SSLContext) 
 def test_managesieve_with_starttls(server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(server.ca_file))
     client = managesieve.MANAGESIEVE("localhost", server.ports["sieve"], use_tls=True)
-    assert client.login("PLAIN", server.user, server.password) == "OK"
+    assert client.login("", server.user, server.password) == "OK"
     assert client.putscript("all", "keep;\r\n") == "OK"
     assert client.listscripts() == ("OK", [("all", False)])
     client.logout()
@@ -127,18 +127,21 @@ def test_stop_removes_everything_and_may_be_called_twice() -> None:
     assert server.ports == {}
 
 
-def test_the_server_ends_when_its_parent_is_killed() -> None:
-    code = "import time; from rawlog.demo import DemoServer; s = DemoServer(); s.start(); print(s.pid, flush=True);"
-    parent = subprocess.Popen([sys.executable, "-c", code + "time.sleep(60)"], stdout=subprocess.PIPE)
+def test_a_server_whose_parent_is_killed_ends_and_leaves_nothing_behind() -> None:
+    code = "from rawlog.demo import DemoServer; s = DemoServer(); s.start(); print(s.pid, s.directory, flush=True);"
+    code += "import time; time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    assert Path(f"/proc/{pid}").exists()
+    said = parent.stdout.readline().split()
+    pid, directory = int(said[0]), Path(said[1])
+    assert _runs(pid) and directory.exists()
     parent.kill()
     parent.communicate()
     deadline = time.monotonic() + 10
     while _runs(pid):
         assert time.monotonic() < deadline, "the demo server outlived its parent"
         time.sleep(0.02)
+    assert not directory.exists()
 
 
 def _runs(pid: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -26,6 +27,7 @@ async def serve(directory: Path) -> None:
     ports = await listen(server_context(directory), USERS)
     print(json.dumps({"ports": ports}), flush=True)
     await asyncio.to_thread(sys.stdin.buffer.read)
+    shutil.rmtree(directory, ignore_errors=True)  # here too, for a parent that was killed and can't
 
 
 if __name__ == "__main__":
