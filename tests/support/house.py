@@ -35,10 +35,10 @@ FLOORS = {
 
 PURE = ("events", "errors", "protocols", "formats", "dialogue")
 
-IMPURE_MODULES = frozenset(
-    ["asyncio", "io", "multiprocessing", "os", "pathlib", "select", "selectors", "shutil", "signal", "socket", "ssl"]
-    + ["subprocess", "tempfile", "threading", "time"]
+IMPURE = re.compile(
+    r"(?:asyncio|io|multiprocessing|os|select|selectors|shutil|signal|socket|ssl|subprocess|tempfile|threading|time)\b"
 )
+"""Modules that read, write, wait or look at the clock."""
 
 FUNCTION_LINES = 60
 FILE_LINES = 400
@@ -131,7 +131,7 @@ def impure_imports(tree: Tree) -> list[str]:
     for path, text in sources(tree).items():
         if part_of(module_of(path)) in PURE:
             for line, name in imports(path, text, frozenset()):
-                if name.split(".")[0] in IMPURE_MODULES:
+                if IMPURE.match(name):
                     problems.append(f"{path}:{line}: {part_of(module_of(path))} is pure and imports {name}")
     return problems
 
