@@ -142,7 +142,8 @@ class PairDecoder:
                 pieces = self._runs(block, final=complete)
                 if pieces:
                     runs.append((pieces[-1][0], b"".join(piece for _, piece in pieces)))
-                self._place.pass_mark(complete)
+                if complete:
+                    self._place.pass_text(BLOCK_END + BLOCK_START)
         return [Chunk(at, self.direction, text) for at, text in runs]
 
     def _runs(self, data: bytes, *, final: bool) -> list[tuple[int | None, bytes]]:
@@ -163,9 +164,6 @@ class _Place:
     def pass_text(self, text: bytes) -> None:
         if self.strict:
             self.line += text.count(b"\n")
-
-    def pass_mark(self, complete: bool) -> None:
-        self.line += 2 * complete
 
     def expect(self, what: str, got: bytes) -> None:
         if self.strict:
@@ -255,6 +253,7 @@ class _Blocks:
             return 0
         self._inside = bool(buffer)
         if buffer.startswith(BLOCK_START):
+            self._place.pass_text(BLOCK_START)
             return len(BLOCK_START)
         if buffer:
             self._place.expect("<<<", buffer)
