@@ -60,11 +60,9 @@ def test_reads_of_the_client_give_the_file_that_dovecot_wrote(
     assert ours == theirs
 
 
-@pytest.mark.parametrize(("file", "client", "stamps", "boundaries"), WRITTEN)
-def test_answers_are_in_the_file_that_dovecot_wrote(file: str, client: str, stamps: bool, boundaries: bool) -> None:
+@pytest.mark.parametrize(("file", "client"), [row[:2] for row in WRITTEN if "_fin/" not in row[0]])
+def test_answers_are_in_the_file_that_dovecot_wrote(file: str, client: str) -> None:
     path = (golden.FOLDER / file).with_suffix(".out")
-    if not path.exists():
-        pytest.skip("this case recorded one direction")
     writes = b"".join(golden.texts(file.partition("/")[0], "S", client))
     theirs = joined(decode(PairDecoder(OUT), path.read_bytes()))
     assert theirs == writes or theirs.startswith(writes)  # the client may have left before the last answer
