@@ -13,6 +13,7 @@ whatever it is fed, and never loses a byte: what it can't cut is opaque.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
@@ -80,6 +81,7 @@ class Lane:
         "mode",
         "pin",
         "secret",
+        "secret_at",
         "spans",
         "tape",
         "wanted",
@@ -95,6 +97,7 @@ class Lane:
         self.begin = 0  # where the fragment in progress began
         self.wanted = 0  # bytes that the literal in progress still lacks
         self.secret = False  # the fragment in progress is secret as a whole
+        self.secret_at: int | None = None  # the dot block in progress is secret from here on
         self.head: list[bytes] | None = None  # what is kept of the fragment in progress for the grammar
         self.window = b""  # the last bytes of a long line or dot block
         self.pin: int | None = None  # from here on it is not yet decided what is secret
@@ -195,6 +198,10 @@ class Framer:
     def on_literal(self, lane: Lane, data: bytes | None) -> None:
         """A literal is complete; ``data`` when it was to be kept."""
 
+    def on_block_bytes(self, lane: Lane, data: bytes, start: int) -> int | None:
+        """The next bytes of a dot block, at offset ``start``; gives the offset from which on the rest is secret."""
+        return None
+
     def on_block(self, lane: Lane) -> None:
         """A dot block is complete."""
 
@@ -241,10 +248,11 @@ class Framer:
         """A dot block follows: lines up to one with a single dot (RFC 5321 4.5.2, RFC 1939 3)."""
         lane.mode = _Mode.DOTTED
         lane.begin = lane.tape.start
-        lane.secret = secret
+        lane.secret = False
+        lane.secret_at = None
         lane.window = b"\r\n"
         if secret:
-            lane.spans.append((lane.begin, ENDLESS))
+            self._hide_block(lane, lane.begin)
 
     def opaque(self, lane: Lane, *, secret: bool) -> None:
         """Nothing is understood from here on."""
@@ -358,23 +366,43 @@ class Framer:
         tape = lane.tape
         if not tape.size and not lane.ended:
             return False
-        data = tape.peek(LINE_LIMIT)
+        data, start = tape.peek(LINE_LIMIT), tape.start
         window = lane.window + data
         at = window.find(b"\r\n.\r\n")
         if at >= 0:
-            tape.skip(at + 5 - len(lane.window))
-        else:
-            tape.skip(len(data))
+            data = data[: at + 5 - len(lane.window)]
+        tape.skip(len(data))
+        if lane.secret_at is None and (secret_at := self.on_block_bytes(lane, data, start)) is not None:
+            self._hide_block(lane, secret_at)
+        if at < 0:
             lane.window = window[-4:]
             if tape.size or not lane.ended:
+                lane.pin = self._unsure_end(lane)
                 return bool(tape.size)
-        lane.mode = _Mode.LINES
-        if lane.secret:
-            lane.spans.append((lane.begin, tape.start))
-        if tape.start > lane.begin:
-            self._emit(lane, Kind.BLOCK, lane.begin, b"")
-        self.on_block(lane)
+        self._end_block(lane, tape.start if at < 0 else tape.start - 3)
         return True
+
+    def _hide_block(self, lane: Lane, start: int) -> None:
+        lane.secret_at = start
+        lane.spans.append((start, ENDLESS))
+
+    def _unsure_end(self, lane: Lane) -> int | None:
+        """Where the dot stands that may end a secret block: it is no secret then."""
+        if lane.secret_at is not None and (end := re.search(rb"\r\n(\.\r?)\Z", lane.window)):
+            return lane.tape.start - len(end[1])
+        return None
+
+    def _end_block(self, lane: Lane, end: int) -> None:
+        """The block is over; its last line, the dot, begins at ``end``."""
+        lane.mode = _Mode.LINES
+        lane.pin = None
+        secrets: tuple[Span, ...] = ()
+        if lane.secret_at is not None:
+            lane.spans.append((lane.secret_at, max(lane.secret_at, end)))
+            secrets = ((lane.secret_at, end),) if end > lane.secret_at else ()
+        if lane.tape.start > lane.begin:
+            self._made.append(Fragment(lane.direction, Kind.BLOCK, lane.begin, lane.tape.start, b"", secrets))
+        self.on_block(lane)
 
     def _begin_long(self, lane: Lane) -> None:
         head = lane.tape.peek(LINE_LIMIT)
