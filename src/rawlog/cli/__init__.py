@@ -1,0 +1,94 @@
+"""The command line: finds the command, loads it alone, and turns errors into one line and an exit code.
+
+Knows: the names of the commands and their one-line help. Must not know: what any of them does; a command's module is
+imported when it is called, so that ``rawlog --help`` and the commands that must be quick load nothing else.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from rawlog.errors import ConfigError, RawlogError
+
+COMMANDS = {
+    "demo": "see it work: an embedded mail server, a gateway in front, and what was recorded",
+    "tap": "record conversations with one server, from one line, without a configuration file",
+    "show": "print recordings as conversations",
+    "conf": "check a configuration file and print what is in force",
+    "user": "look a user up in the configured userdb",
+}
+
+DESCRIPTION = """\
+Rawlog records mail-protocol conversations, in the clear even when the wire is TLS, in the files of Dovecot's Rawlog;
+and it reads what was recorded.
+"""
+
+EPILOG = """\
+Each command has its own help: rawlog COMMAND --help
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; gives the exit code. Usage errors leave by SystemExit(2), as argparse does."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except ConfigError as error:
+        return _failed(error, 2)
+    except RawlogError as error:
+        return _failed(error, 1)
+    except BrokenPipeError:  # the reader of a pipe has seen enough; nothing may be written while Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="rawlog", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and end")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    wanted = next((word for word in words if not word.startswith("-")), None)
+    for name, help_line in COMMANDS.items():
+        if name == wanted:
+            module = importlib.import_module(f"rawlog.cli.{name}")
+            _add_command(commands, name, help_line, module)
+        else:
+            commands.add_parser(name, help=help_line, add_help=False)
+    options = parser.parse_args(words)
+    if options.version:
+        from rawlog import __version__
+
+        print(f"rawlog {__version__}")
+        return 0
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    return int(options.run(options))
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_line: str, module: object
+) -> None:
+    parser = commands.add_parser(
+        name,
+        help=help_line,
+        description=getattr(module, "DESCRIPTION", help_line),
+        epilog="Examples:\n" + getattr(module, "EXAMPLES", ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)  # type: ignore[attr-defined]
+    parser.set_defaults(run=module.run)  # type: ignore[attr-defined]
+
+
+def _failed(error: RawlogError, code: int) -> int:
+    print(f"rawlog: {error}", file=sys.stderr)
+    return code

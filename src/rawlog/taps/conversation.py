@@ -1,0 +1,271 @@
+"""One conversation through the gateway: two legs, their negotiation, their tap, and one line in the log at its end.
+
+Knows: the order of things: connect to the backend first, so that a dead server looks dead; TLS; the relay; the end.
+Must not know: listeners, other conversations, configuration files.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rawlog.dialogue.redact import Masker
+from rawlog.engine.connect import Endpoint, connect
+from rawlog.engine.leg import Leg, LegError
+from rawlog.engine.loop import Loop
+from rawlog.engine.relay import Relay
+from rawlog.events import Direction
+from rawlog.protocols.framing import Framer
+from rawlog.recorder.recorder import Recorder
+from rawlog.settings.backend import Backend
+from rawlog.taps.dialects import dialect_for
+from rawlog.taps.observer import Observer
+from rawlog.taps.target import Target
+from rawlog.taps.upgrade import Policy, Upgrade
+
+FAREWELL = 5.0  # seconds for a refused client to take the refusal
+
+
+@dataclass(frozen=True)
+class Service:
+    """What all conversations of one gateway have in common.
+
+    ``framer`` makes a grammar of the protocol (keyword arguments as of Framer). ``plaintext_login``: passwords are
+    accepted without TLS from anywhere; from loopback and unix sockets they always are.
+    """
+
+    protocol: str
+    backend: Backend
+    endpoints: Sequence[Endpoint]
+    backend_context: ssl.SSLContext | None
+    client_context: ssl.SSLContext | None
+    plaintext_login: bool
+    keep_secrets: bool
+    framer: Callable[..., Framer]
+    target: Target
+    report: Callable[[str], None]
+
+
+class Conversation:
+    """Begins with an accepted connection; ``on_end`` is called once when everything of it is closed."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        service: Service,
+        sock: socket.socket,
+        *,
+        name: str,
+        implicit_tls: bool,
+        on_end: Callable[[Conversation], None],
+    ) -> None:
+        self.name = name
+        self._loop = loop
+        self._service = service
+        self._on_end = on_end
+        self._peer, self._local = _address(sock.getpeername), _address(sock.getsockname)
+        self._client = Leg(loop, sock, "client")
+        self._relay: Relay | None = None
+        self._upgrade: Upgrade | None = None
+        self._path = ""
+        self._over = False
+        self._dialect = dialect_for(service.protocol)
+        masker = Masker(service.framer(wire_compressed=True), keep=service.keep_secrets)
+        self._observer = Observer(
+            masker, self._open_recorder, needs_user=service.target.needs_user, on_login=self._logged_in
+        )
+        self._client.tap = self._observer.tap
+        self._opened()
+        if implicit_tls:
+            assert service.client_context is not None
+            self._client.start_tls(
+                service.client_context, server_side=True, server_hostname=None, on_done=self._client_tls
+            )
+        self._connect()
+
+    # -- the backend --------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        connect(self._loop, self._service.endpoints, on_done=self._connected, name="backend")
+
+    def _connected(self, sock: socket.socket | None, error: LegError | None) -> None:
+        if self._over:
+            if sock is not None:
+                sock.close()
+            return
+        if sock is None:
+            self._refuse(str(error))
+            return
+        server = Leg(self._loop, sock, f"backend {self._service.backend}")
+        if self._service.backend.tls != "implicit":
+            self._begin(server)
+            return
+        context = self._service.backend_context
+        assert context is not None
+        server.start_tls(
+            context,
+            server_side=False,
+            server_hostname=self._service.backend.host,
+            on_done=lambda failure: self._server_tls(server, failure),
+        )
+
+    def _server_tls(self, server: Leg, error: LegError | None) -> None:
+        if error is not None or self._over:
+            server.close()
+            self._refuse(str(error))
+            return
+        self._tls_on("server", server)
+        self._begin(server)
+
+    def _begin(self, server: Leg) -> None:
+        service = self._service
+        self._relay = relay = Relay(self._loop, self._client, server, on_end=self._ended)
+        policy = Policy(
+            client_tls=service.client_context,
+            plaintext_login=service.plaintext_login or _is_local(self._peer),
+            backend_tls=service.backend.tls,
+            backend_context=service.backend_context,
+            backend_name=service.backend.host,
+        )
+        self._upgrade = Upgrade(
+            self._loop,
+            relay,
+            service.framer(),
+            self._dialect,
+            policy,
+            report=self._report,
+            on_tls=lambda leg: self._tls_on(leg, getattr(relay, leg)),
+        )
+        self._upgrade.begin()
+        relay.start()
+
+    def _refuse(self, sentence: str) -> None:
+        """No backend: say so to the client in its own protocol, and to the operator why."""
+        if self._over:
+            return
+        self._report(sentence)
+        self._client.write(self._dialect.refusal("The mail server can't be reached at the moment"))
+        self._client.shutdown_write()
+        self._client.on_change = lambda: self._refused(sentence)
+        self._client.resume()
+        self._loop.call_later(FAREWELL, lambda: self._close_refused(sentence))
+
+    def _refused(self, sentence: str) -> None:
+        if self._client.ended or self._client.broken is not None:
+            self._close_refused(sentence)
+
+    def _close_refused(self, sentence: str) -> None:
+        if not self._over:
+            self._client.close()
+            self._ended(sentence)
+
+    # -- the client ---------------------------------------------------------------------------------------------
+
+    def _client_tls(self, error: LegError | None) -> None:
+        if error is None:
+            self._tls_on("client", self._client)
+        elif self._relay is not None:
+            self._relay.abort(str(error))
+        elif not self._over:
+            self._client.close()
+            self._ended(str(error))
+
+    def abort(self, reason: str) -> None:
+        """End it now."""
+        if self._relay is not None:
+            self._relay.abort(reason)
+        else:
+            self._close_refused(reason)
+
+    # -- the record ---------------------------------------------------------------------------------------------
+
+    def _opened(self) -> None:
+        detail = {"id": self.name, "protocol": self._service.protocol, "client": self._peer, "listener": self._local}
+        self._observer.mark(self._loop.now(), "opened", {**detail, "backend": str(self._service.backend)})
+
+    def _tls_on(self, name: str, leg: Leg) -> None:
+        if leg.tls is not None:
+            detail = {"leg": name, "version": leg.tls.version, "cipher": leg.tls.cipher}
+            self._observer.mark(self._loop.now(), "tls", detail)
+
+    def _logged_in(self, user: str | None) -> None:
+        if user is None:
+            self._report("the login succeeded, but its mechanism does not show the user's name")
+
+    def _open_recorder(self, user: str | None, at: int) -> Recorder | None:
+        values: dict[str, str | bytes] = {
+            "user": user or "",
+            "rip": _host(self._peer),
+            "lip": _host(self._local),
+            "service": self._service.protocol,
+            "session": self.name,
+            "pid": str(os.getpid()),
+        }
+        opened = self._service.target.open(values, at, self.name)
+        if opened is None:
+            return None
+        recorder, self._path = opened
+        return recorder
+
+    def _report(self, sentence: str) -> None:
+        self._service.report(f"{self.name}: {sentence}")
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _ended(self, reason: str) -> None:
+        self._over = True
+        if self._upgrade is not None:
+            self._upgrade.closed()
+        lost = self._relay.undelivered if self._relay is not None else {}
+        for direction, count in lost.items():
+            if count:
+                detail = {"direction": direction.value, "bytes": str(count)}
+                self._observer.mark(self._loop.now(), "undelivered", detail)
+        self._observer.close(self._loop.now(), reason)
+        self._report(self._summary(reason))
+        self._on_end(self)
+
+    def _summary(self, reason: str) -> str:
+        tls, seen = self._client.tls, self._observer.seen
+        words = {
+            "user": self._observer.user or "-",
+            "client": self._peer,
+            "backend": str(self._service.backend),
+            "tls": tls.version if tls else "-",
+            "in": str(seen[Direction.IN]),
+            "out": str(seen[Direction.OUT]),
+            "files": self._path or "-",
+        }
+        return " ".join(f"{key}={_word(value)}" for key, value in words.items()) + f" end={_word(reason)}"
+
+
+def _address(ask: Callable[[], object]) -> str:
+    """``host:port`` of one end of a socket, ``unix`` for a unix socket; empty when it is gone already."""
+    try:
+        name = ask()
+    except OSError:
+        return ""
+    if not isinstance(name, tuple):
+        return "unix"
+    host, port = str(name[0]), name[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0].strip("[]")
+
+
+def _is_local(address: str) -> bool:
+    try:
+        return address == "unix" or ipaddress.ip_address(_host(address)).is_loopback
+    except ValueError:
+        return False
+
+
+def _word(value: str) -> str:
+    """A value in the log: quoted where it has blanks, escaped where a terminal or a parser could stumble."""
+    return value if value.isprintable() and value.isascii() and not set(value) & set(' "=\\') else ascii(value)
