@@ -85,7 +85,9 @@ class Flow:
         assert self.filter is not None
         self.forwarded += len(data)
         out = self.filter(data)
-        if out and not self.dead:
+        if self.dead:
+            return
+        if out:
             self.target.write(out)
         if self.target.queued:
             self._stall()

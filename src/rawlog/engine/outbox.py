@@ -13,6 +13,9 @@ _RECORD = 16384
 """Plain bytes in a full TLS record (RFC 8446 section 5.1)."""
 
 
+_NOTHING = memoryview(b"")
+
+
 class Outbox:
     """Sends at once what the kernel takes and keeps the rest, without copying it. Holds nothing while all goes well.
 
@@ -24,7 +27,7 @@ class Outbox:
 
     def __init__(self, send: Callable[[bytes | memoryview], int]) -> None:
         self._send = send
-        self._rest = memoryview(b"")
+        self._rest = _NOTHING
         self._writes: list[tuple[int, int]] = []
         self._lost = 0
         self.queued = 0
@@ -70,7 +73,7 @@ class Outbox:
             self.error = error
             return 0
         self.queued -= sent
-        self._rest = self._rest[sent:] if self.queued else memoryview(b"")
+        self._rest = self._rest[sent:] if self.queued else _NOTHING
         if not self.queued:
             self._writes.clear()
         return sent
@@ -82,7 +85,7 @@ class Outbox:
     def drop(self) -> None:
         """Give up the rest; :attr:`undelivered` keeps counting it."""
         self._lost = self.undelivered
-        self._rest = memoryview(b"")
+        self._rest = _NOTHING
         self._writes.clear()
         self.queued = 0
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 
 from rawlog.engine.flow import Filter, Flow
-from rawlog.engine.leg import READ_MAX, Leg
+from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop, Timer
+from rawlog.engine.wire import READ_MAX
 from rawlog.events import Direction
 
 __all__ = ["Limits", "Relay"]
@@ -188,9 +189,9 @@ class Relay:
 
     def _done(self, leg: Leg) -> bool:
         """True when closing ``leg`` loses nothing: a close with unread bytes would throw away what was sent."""
-        if leg.broken is None and not leg.shut and not self._hard:
+        if leg.queued or (leg.broken is None and not leg.shut and not self._hard):
             return False
-        return not leg.queued and (self._hard or leg.ended or not leg.unacked())
+        return self._hard or (leg.ended and leg.broken is None) or not leg.unacked()
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
