@@ -10,14 +10,18 @@ from __future__ import annotations
 class Tape:
     """Bytes in a queue; ``start`` is the offset in the stream of the first byte not yet taken."""
 
-    __slots__ = ("_chunks", "_head", "_scanned", "size", "start")
+    __slots__ = ("_data", "_head", "_scanned", "start")
 
     def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self._head = 0  # bytes of the first chunk that are taken already
-        self._scanned = 0  # leading chunks known to hold no LF
-        self.size = 0
+        self._data: bytes | bytearray = b""  # one read as it came, as long as there is only one
+        self._head = 0  # bytes of it that are taken already
+        self._scanned = 0  # up to here it holds no LF
         self.start = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes not yet taken."""
+        return len(self._data) - self._head
 
     @property
     def end(self) -> int:
@@ -26,57 +30,48 @@ class Tape:
 
     def append(self, data: bytes) -> None:
         """Put ``data`` behind what is there."""
-        if data:
-            self._chunks.append(data)
-            self.size += len(data)
+        if not self.size:
+            self._data, self._head, self._scanned = data, 0, 0
+            return
+        if not isinstance(self._data, bytearray):
+            self._data = bytearray(self._data)
+        del self._data[: self._head]  # cheap: a bytearray moves its beginning, not its bytes
+        self._scanned, self._head = max(0, self._scanned - self._head), 0
+        self._data += data
 
     def line_length(self) -> int | None:
         """Bytes up to and including the next LF; None when there is no LF yet."""
-        chunks = self._chunks
-        while self._scanned < len(chunks):
-            at = chunks[self._scanned].find(b"\n", self._head if self._scanned == 0 else 0)
-            if at >= 0:
-                before = sum(map(len, chunks[: self._scanned])) if self._scanned else 0
-                return before + at + 1 - self._head
-            self._scanned += 1
+        at = self._data.find(b"\n", max(self._scanned, self._head))
+        if at >= 0:
+            self._scanned = at
+            return at + 1 - self._head
+        self._scanned = len(self._data)
         return None
 
     def take(self, count: int) -> bytes:
         """Take up to ``count`` bytes."""
-        if self._chunks and self._head + count < len(self._chunks[0]):
-            data = self._chunks[0][self._head : self._head + count]
-            self._drop(count)
-            return data
         data = self.peek(count)
         self.skip(len(data))
         return data
 
     def skip(self, count: int) -> int:
         """Take up to ``count`` bytes without looking at them; gives how many there were."""
-        skipped = 0
-        while count > skipped and self._chunks:
-            step = min(count - skipped, len(self._chunks[0]) - self._head)
-            self._drop(step)
-            skipped += step
+        skipped = min(count, self.size)
+        self._head += skipped
+        self.start += skipped
+        if self._head == len(self._data):
+            self._data, self._head, self._scanned = b"", 0, 0
         return skipped
 
     def peek(self, count: int) -> bytes:
         """The first ``count`` bytes, or what there is of them, left where they are."""
-        parts, head = [], self._head
-        for chunk in self._chunks:
-            part = chunk[head : head + count] if head or count < len(chunk) else chunk
-            parts.append(part)
-            count -= len(part)
-            head = 0
-            if count <= 0:
-                break
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._head == 0 and count >= len(self._data):
+            return bytes(self._data)  # no copy of a read that is taken whole
+        with memoryview(self._data) as view:
+            return bytes(view[self._head : self._head + count])
 
-    def _drop(self, count: int) -> None:
-        self._head += count
-        self.start += count
-        self.size -= count
-        if self._head >= len(self._chunks[0]):
-            del self._chunks[0]
-            self._head = 0
-            self._scanned = max(0, self._scanned - 1)
+    def give_back(self) -> bytes:
+        """Take everything as if it had never been received: the next byte has the same offset as the first of these."""
+        data = bytes(self._data[self._head :])
+        self._data, self._head, self._scanned = b"", 0, 0
+        return data
