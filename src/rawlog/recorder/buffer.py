@@ -13,8 +13,8 @@ from rawlog.events import Direction
 from rawlog.recorder.sinks import Sink
 
 FULL = 64 << 10
-"""Bytes that are written as one piece: one system call for hundreds of commands. Also the most that waits for a
-failed sink."""
+"""Bytes that are written as one piece: one system call for hundreds of commands. Also what waits for a
+failed sink at most, beside the one read that met the failure."""
 
 LARGE = 16 << 10
 """From this size on a piece is not copied together with others: the copy would cost more than the call."""

@@ -199,7 +199,8 @@ def _unknown(text: str, name: str) -> str:
     """The sentence for a variable that is not known, with the nearest one that is."""
     import difflib  # only for the message: a correct configuration never loads it
 
-    near = difflib.get_close_matches(name[2:-1], sorted(LONG_NAMES), 1)
+    word = name[2:-1].split("|")[0].strip()  # in Dovecot 2.4 filters follow the name
+    near = difflib.get_close_matches(word, sorted(LONG_NAMES), 1)
     if near:
         return f"{text!r}: unknown variable {name}; did you mean %{{{near[0]}}}?"
     known = " ".join(f"%{short}" for short in SHORT_NAMES)
