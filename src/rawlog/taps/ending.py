@@ -1,0 +1,43 @@
+"""How gateways end: a first signal lets conversations finish, a second one ends them.
+
+Knows: signals and gateways. Must not know: what is recorded.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from rawlog.engine.loop import Loop
+from rawlog.taps.gateway import Gateway
+
+
+def drain(loop: Loop, gateways: Sequence[Gateway]) -> None:
+    """Take no more connections, and stop the loop when the last conversation is over."""
+    waiting = set(gateways)
+
+    def ended(gateway: Gateway) -> None:
+        waiting.discard(gateway)
+        if not waiting:
+            loop.stop()
+
+    for gateway in gateways:
+        gateway.drain(partial(ended, gateway))
+
+
+def end_on_signals(loop: Loop, gateways: Sequence[Gateway], say: Callable[[str], None]) -> None:
+    """SIGTERM: drain; a second one, or SIGINT: end the conversations too."""
+
+    def first() -> None:
+        say("ending: no more connections; waiting for those that are there (again: end now)")
+        loop.add_signal(signal.SIGTERM, now)
+        drain(loop, gateways)
+
+    def now() -> None:
+        drain(loop, gateways)
+        for gateway in gateways:
+            gateway.abort("the gateway was ended")
+
+    loop.add_signal(signal.SIGTERM, first)
+    loop.add_signal(signal.SIGINT, now)

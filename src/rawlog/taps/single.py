@@ -1,0 +1,69 @@
+"""A gateway from a few words: what ``rawlog tap`` and ``rawlog demo`` need, without a configuration file.
+
+Knows: how the parts of a gateway are put together. Must not know: options, logging, signals.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from rawlog.engine.connect import Endpoint, resolve, unix
+from rawlog.engine.loop import Loop
+from rawlog.formats.dovecot import PairEncoder
+from rawlog.protocols.registry import framer_for
+from rawlog.recorder.flusher import Flusher
+from rawlog.settings.backend import Backend
+from rawlog.settings.variables import Template
+from rawlog.taps.conversation import Service
+from rawlog.taps.gateway import Gateway
+from rawlog.taps.target import Target
+from rawlog.taps.tls import backend_context
+
+
+def single_gateway(
+    loop: Loop,
+    backend: Backend,
+    *,
+    directory: str,
+    client_context: ssl.SSLContext | None,
+    ca_file: str | None,
+    keep_secrets: bool,
+    report: Callable[[str], None],
+) -> Gateway:
+    """A gateway in front of ``backend`` that records whole conversations below ``directory`` (made when missing).
+
+    ``ca_file``: authorities that may have signed the backend's certificate, None: those of the system. Raises
+    ConfigError or LegError for what can't work.
+    """
+    flusher = Flusher(loop.call_later)
+    template = Template(absolute(directory))
+    service = Service(
+        protocol=backend.protocol,
+        backend=backend,
+        endpoints=endpoints(backend),
+        backend_context=None if backend.tls == "none" else backend_context(ca_file),
+        client_context=client_context,
+        plaintext_login=False,
+        keep_secrets=keep_secrets,
+        framer=lambda **words: framer_for(backend.protocol, **words),
+        target=Target(template, lambda: PairEncoder(stamps=True), create=True, flusher=flusher, report=report),
+        report=report,
+    )
+    return Gateway(loop, service)
+
+
+def endpoints(backend: Backend) -> tuple[Endpoint, ...]:
+    """Where to connect to; a name is looked up now. Raises LegError when there is no such host."""
+    if backend.unix_path is not None:
+        return unix(backend.unix_path)
+    assert backend.host is not None and backend.port is not None
+    return resolve(backend.host, backend.port)
+
+
+def absolute(directory: str) -> str:
+    """A directory from a command line as a template: below the current one when it is relative."""
+    if directory.startswith(("/", "%h")):
+        return directory
+    return f"{str(Path.cwd()).replace('%', '%%')}/{directory}"
