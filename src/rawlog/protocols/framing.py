@@ -8,100 +8,29 @@ long before): after a synchronising literal, DATA, AUTH, STARTTLS. So the fragme
 client side is fed before the server side.
 
 Knows: lines, counts, holds, limits, spans. Must not know: any protocol, sockets, clocks, files. A Framer never raises
-whatever it is fed, and never loses a byte: what it can't cut is opaque.
+whatever it is fed, and never loses a byte: what it can't cut is opaque, and secret where that is in doubt.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 from typing import ClassVar
 
 from rawlog.events import Direction
-from rawlog.protocols.tape import Tape
+from rawlog.protocols.fragments import Fragment as Fragment
+from rawlog.protocols.fragments import Kind as Kind
+from rawlog.protocols.fragments import Lane as Lane
+from rawlog.protocols.fragments import Mode
+from rawlog.protocols.fragments import Span as Span
+from rawlog.protocols.fragments import Switch as Switch
 
 LINE_LIMIT = 64 * 1024  # security.md: longer lines are forwarded and not parsed; Dovecot stops at 64 KiB too
 HOLD_LIMIT = 64 * 1024  # a client has at most a few pipelined commands under way while it waits for an answer
 LONG_LINE_TAIL = 64  # what is kept of an overlong line's end: enough to see that a literal follows
-ENDLESS = 1 << 62  # the end of a span that goes on until further notice
+HEAD = 64  # what is_harmless sees of an unfinished line
 
-Span = tuple[int, int]  # offsets [start, end) in the stream of one direction
-
-
-class Kind(Enum):
-    """What a fragment is."""
-
-    LINE = "line"
-    LITERAL = "literal"
-    BLOCK = "block"
-    OPAQUE = "opaque"
-
-
-class Switch(Enum):
-    """A point where the transport under the conversation changes."""
-
-    TLS = "tls"
-    COMPRESS = "compress"
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """A piece of one direction: bytes ``[start, end)`` of that direction's stream.
-
-    ``data`` is the line with its ending for ``Kind.LINE``, and empty for the others, which can be of any size.
-    ``secrets`` are the spans inside it that hold credentials.
-    """
-
-    direction: Direction
-    kind: Kind
-    start: int
-    end: int
-    data: bytes = b""
-    secrets: tuple[Span, ...] = ()
-
-
-class _Mode(Enum):
-    LINES = 0
-    COUNTED = 1  # a literal: skip a number of bytes
-    DOTTED = 2  # a dot block: skip until a line with one dot
-    LONG = 3  # a line over the limit: skip until LF
-    REST = 4  # opaque until the end
-
-
-class Lane:
-    """One direction: its tape and what the framer is doing with it."""
-
-    __slots__ = (
-        "begin",
-        "direction",
-        "ended",
-        "head",
-        "held",
-        "mode",
-        "pin",
-        "secret",
-        "secret_at",
-        "spans",
-        "tape",
-        "wanted",
-        "window",
-    )
-
-    def __init__(self, direction: Direction) -> None:
-        self.direction = direction
-        self.tape = Tape()
-        self.mode = _Mode.LINES
-        self.held = False
-        self.ended = False
-        self.begin = 0  # where the fragment in progress began
-        self.wanted = 0  # bytes that the literal in progress still lacks
-        self.secret = False  # the fragment in progress is secret as a whole
-        self.secret_at: int | None = None  # the dot block in progress is secret from here on
-        self.head: list[bytes] | None = None  # what is kept of the fragment in progress for the grammar
-        self.window = b""  # the last bytes of a long line or dot block
-        self.pin: int | None = None  # from here on it is not yet decided what is secret
-        self.spans: list[Span] = []  # secrets found, not yet taken
+_TLS = (b"\x15", b"\x16")  # how the records of a TLS handshake begin: alert, handshake (RFC 8446 5.1)
 
 
 class Framer:
@@ -111,6 +40,8 @@ class Framer:
     towards a remote server (LMTP proxy, relay). ``hold_limit`` bounds what is held in memory for a live
     conversation (beyond it the client's side becomes opaque and secret); None when reading what is stored already.
     With ``wire_compressed`` the framer stops where COMPRESS begins: see ``switch``.
+
+    Who knows that a conversation begins behind a login sets ``authenticated`` and ``user`` before the first byte.
     """
 
     protocol: ClassVar[str]
@@ -128,13 +59,15 @@ class Framer:
         self.hold_limit = hold_limit
         self.wire_compressed = wire_compressed
         self.switch: Switch | None = None  # set while the framer waits for resume()
-        self.user: str | None = None  # who logged in, once the server has said so
+        self.user: str | None = None  # who logged in last, once the server has said so
         self.authenticated = False
         self.tls_started = False  # the server accepted STARTTLS or STLS
         self.server_spoke = False
+        self.failure: Exception | None = None  # a mistake in a grammar; everything is opaque and secret since then
         self.client.held = True  # until the server's first line: the server speaks first in every protocol here
         self._made: list[Fragment] = []
-        self._check_tls: set[Direction] = set()
+        # Directions whose next byte may begin a TLS record, because this recording did not see inside.
+        self._check_tls = set(Direction) if hold_limit is None else set()
 
     # -- feeding ------------------------------------------------------------------------------------------------
 
@@ -155,45 +88,50 @@ class Framer:
 
     def take_rest(self, direction: Direction) -> bytes:
         """At a switch point: take back the bytes behind it, to feed them again when they are inflated."""
-        tape = self.lanes[direction].tape
-        return tape.take(tape.size)
+        return self.lanes[direction].tape.give_back()
 
     def settled(self, direction: Direction) -> int:
         """Offset up to which it is decided what is secret; what lies behind must not be written down yet."""
         lane = self.lanes[direction]
+        known = lane.mode is not Mode.LINES or (lane.tape.size > 0 and self._harmless(lane))
         waiting = lane.held or self.switch is not None
-        known = lane.mode is not _Mode.LINES or (lane.tape.size and not waiting and self._harmless(lane))
-        settled = lane.tape.end if known else lane.tape.start
+        settled = lane.tape.end if known and not waiting else lane.tape.start
         return settled if lane.pin is None else min(settled, lane.pin)
+
+    def secret_from(self, direction: Direction) -> int | None:
+        """Offset from which on the fragment in progress is secret as far as it is settled; None: it is not."""
+        return self.lanes[direction].secret_at
 
     def expects_command(self) -> bool:
         """Whether the client's next byte begins a command."""
         lane = self.client
-        return lane.mode is _Mode.LINES and not lane.held and not self.in_dialogue()
+        return lane.mode is Mode.LINES and not lane.held and not self.in_dialogue()
 
     def expects_bytes(self) -> int:
         """How many bytes of a literal or BDAT chunk the client still owes."""
-        return self.client.wanted if self.client.mode is _Mode.COUNTED else 0
+        return self.client.wanted if self.client.mode is Mode.COUNTED else 0
 
     def expects_block(self) -> bool:
         """Whether the client is in the middle of a dot block."""
-        return self.client.mode is _Mode.DOTTED
+        return self.client.mode is Mode.DOTTED
 
-    def take_secrets(self, direction: Direction) -> list[Span]:
-        """The secret spans found since the last call. One that reaches to ``ENDLESS`` is cut by a later one."""
-        lane = self.lanes[direction]
-        spans, lane.spans = lane.spans, []
-        return spans
+    def is_lost(self, direction: Direction) -> bool:
+        """Whether nothing is understood any more in ``direction``."""
+        return self.lanes[direction].mode is Mode.REST
 
     # -- for the grammars: what a subclass implements -----------------------------------------------------------
 
     def on_client_line(self, line: bytes, start: int) -> list[Span]:
-        """A complete line of the client; gives its secret spans."""
+        """A complete line of the client; gives its secret spans, and those in what is pinned before it."""
         raise NotImplementedError
 
     def on_server_line(self, line: bytes, start: int) -> list[Span]:
         """A complete line of the server; gives its secret spans."""
         raise NotImplementedError
+
+    def leads_answer(self, line: bytes) -> bool:
+        """Whether a server's line belongs to the answer that follows it, as IMAP's CAPABILITY at login does."""
+        return False
 
     def on_literal(self, lane: Lane, data: bytes | None) -> None:
         """A literal is complete; ``data`` when it was to be kept."""
@@ -214,7 +152,7 @@ class Framer:
         return 0
 
     def on_server_silent(self) -> None:
-        """The server's side has ended while the client's is held: decide what the rest of the client's bytes is."""
+        """No answer will come any more while the client is held: decide what the rest of the client's bytes is."""
 
     def long_line_is_secret(self, lane: Lane, head: bytes) -> bool:
         """Whether a line over the limit is secret, from its first ``LINE_LIMIT`` bytes."""
@@ -228,7 +166,7 @@ class Framer:
 
     def hold(self) -> None:
         """What follows from the client depends on the server's answer."""
-        self.client.held = True
+        self.client.held = self.client.mode is not Mode.REST
 
     def release(self) -> None:
         """The server has answered."""
@@ -236,48 +174,49 @@ class Framer:
 
     def expect_literal(self, lane: Lane, size: int, *, secret: bool = False, keep: int = 0) -> None:
         """``size`` bytes of literal follow the line; up to ``keep`` of them are given to ``on_literal``."""
-        lane.mode = _Mode.COUNTED
-        lane.begin = lane.tape.start
-        lane.wanted = size
-        lane.secret = secret
-        lane.head = [] if size <= keep else None
-        if secret and size:
-            lane.spans.append((lane.begin, lane.begin + size))
+        if lane.mode is not Mode.REST:
+            lane.mode = Mode.COUNTED
+            lane.wanted = size
+            lane.secret_at = lane.tape.start if secret else None
+            lane.head = [] if size <= keep else None
 
     def expect_block(self, lane: Lane, *, secret: bool = False) -> None:
         """A dot block follows: lines up to one with a single dot (RFC 5321 4.5.2, RFC 1939 3)."""
-        lane.mode = _Mode.DOTTED
-        lane.begin = lane.tape.start
-        lane.secret = False
-        lane.secret_at = None
-        lane.window = b"\r\n"
-        if secret:
-            self._hide_block(lane, lane.begin)
+        if lane.mode is not Mode.REST:
+            lane.mode = Mode.DOTTED
+            lane.secret_at = lane.tape.start if secret else None
+            lane.window = b"\r\n"
 
     def opaque(self, lane: Lane, *, secret: bool) -> None:
         """Nothing is understood from here on."""
-        lane.mode = _Mode.REST
-        lane.begin = lane.tape.start
-        lane.secret = secret
-        lane.pin = None
-        if secret:
-            lane.spans.append((lane.begin, ENDLESS))
+        self._decide_all(lane)
+        lane.mode = Mode.REST
+        lane.secret_at = lane.begin if secret else None
 
     def tls_accepted(self) -> None:
         """The server agreed to STARTTLS or STLS: what follows is a TLS handshake, or its decrypted inside."""
         self.tls_started = True
-        self._check_tls = {Direction.IN, Direction.OUT}
+        self._check_tls = set(Direction)
         self.release()
 
     def compress_accepted(self) -> None:
-        """The server agreed to COMPRESS (RFC 4978)."""
+        """The server agreed to COMPRESS (RFC 4978); it can do so once."""
         if self.wire_compressed:
+            self.wire_compressed = False
             self.switch = Switch.COMPRESS
         self.release()
 
     # -- the machine --------------------------------------------------------------------------------------------
 
     def _pump(self) -> list[Fragment]:
+        try:
+            self._cut()
+        except Exception as error:  # a mistake in a grammar must cost neither the conversation nor a secret
+            self._fail(error)
+        made, self._made = self._made, []
+        return made
+
+    def _cut(self) -> None:
         while self.switch is None:
             # The client first: the server's lines answer what the client said before.
             if not self.client.held and self._step(self.client):
@@ -286,13 +225,21 @@ class Framer:
                 continue
             if not (self.client.held and self._unhold()):
                 break
-        made, self._made = self._made, []
-        return made
+        for lane in self.lanes.values():
+            if lane.ended and not lane.tape.size:
+                self._decide_all(lane)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure, self.switch = error, None
+        self.client.held = False
+        for lane in self.lanes.values():
+            self.opaque(lane, secret=True)
+            self._step(lane)
 
     def _unhold(self) -> bool:
         """End a hold that no answer can end any more."""
         lane = self.client
-        if self.server.ended:
+        if self.server.ended or self.server.mode is Mode.REST:
             lane.held = False
             self.on_server_silent()
             return True
@@ -304,26 +251,26 @@ class Framer:
 
     def _step(self, lane: Lane) -> bool:
         """Cut one fragment, or go on with one; False when more bytes are needed."""
-        if lane.mode is _Mode.LINES:
+        if lane.mode is Mode.LINES:
             return self._step_line(lane)
-        if lane.mode is _Mode.COUNTED:
+        if lane.mode is Mode.COUNTED:
             return self._step_counted(lane)
-        if lane.mode is _Mode.DOTTED:
+        if lane.mode is Mode.DOTTED:
             return self._step_dotted(lane)
-        if lane.mode is _Mode.LONG:
+        if lane.mode is Mode.LONG:
             return self._step_long(lane)
         lane.tape.skip(lane.tape.size)
-        if lane.ended and lane.tape.start > lane.begin:
-            self._emit(lane, Kind.OPAQUE, lane.begin, b"")
-            lane.begin = lane.tape.start
+        if lane.ended:
+            self._emit(lane, Kind.OPAQUE)
         return False
 
     def _step_line(self, lane: Lane) -> bool:
         tape = lane.tape
         if lane.direction in self._check_tls and tape.size:
             self._check_tls.discard(lane.direction)
-            if tape.peek(1) == b"\x16":  # a TLS handshake record: this recording did not see inside
-                self.opaque(lane, secret=False)
+            if tape.peek(1) in _TLS:
+                # Secret, for a client that only begins like TLS must not get its password written down.
+                self.opaque(lane, secret=True)
                 return True
         length = tape.line_length()
         if length is None and tape.size <= LINE_LIMIT:
@@ -333,20 +280,39 @@ class Framer:
         if length is None or length > LINE_LIMIT:
             self._begin_long(lane)
             return True
-        start = tape.start
-        self._line(lane, tape.take(length), start)
+        line = tape.take(length)
+        spans = self._line(lane, line)
+        self._emit(lane, Kind.LINE, line, _within(spans, lane.begin, tape.start))
         return True
 
-    def _line(self, lane: Lane, line: bytes, start: int) -> None:
+    def _line(self, lane: Lane, line: bytes) -> list[Span]:
+        """Let the grammar see a line; gives its secret spans."""
         if lane is self.client:
-            spans = self.on_client_line(line, start)
-        else:
-            if not self.server_spoke:
-                self.server_spoke = True
-                self.release()
-            spans = self.on_server_line(line, start)
-        lane.spans.extend(spans)
-        self._made.append(Fragment(lane.direction, Kind.LINE, start, start + len(line), line, tuple(spans)))
+            spans = self.on_client_line(line, lane.begin)
+            self._decide(lane, spans)
+            return spans
+        if not self.server_spoke:
+            self.server_spoke = True
+            self.release()
+        return self.on_server_line(line, lane.begin)
+
+    def _server_line(self, line: bytes, start: int) -> list[Span]:
+        if not self.server_spoke:
+            self.server_spoke = True
+            self.release()
+        before = self.authenticated, self.tls_started
+        spans = self.on_server_line(line, start)
+        leads = self.leads_answer(line)
+        if leads and self._leading is None:
+            self._leading = start
+        if self.authenticated and not before[0]:
+            answer = start if self._leading is None else self._leading
+            self.login_at = {self.client.direction: self.client.tape.start, self.server.direction: answer}
+        if self.tls_started and not before[1]:
+            self.tls_at = {lane.direction: lane.tape.start for lane in (self.client, self.server)}
+        if not leads:
+            self._leading = None
+        return spans
 
     def _step_counted(self, lane: Lane) -> bool:
         if lane.head is not None:
@@ -357,8 +323,8 @@ class Framer:
             lane.wanted -= lane.tape.skip(lane.wanted)
         if lane.wanted and not lane.ended:
             return False
-        lane.mode = _Mode.LINES
-        self._emit(lane, Kind.LITERAL, lane.begin, b"")
+        lane.mode = Mode.LINES
+        self._emit(lane, Kind.LITERAL, secrets=self._end_secret(lane, lane.tape.start))
         self.on_literal(lane, None if lane.head is None else b"".join(lane.head))
         return True
 
@@ -372,47 +338,31 @@ class Framer:
         if at >= 0:
             data = data[: at + 5 - len(lane.window)]
         tape.skip(len(data))
-        if lane.secret_at is None and (secret_at := self.on_block_bytes(lane, data, start)) is not None:
-            self._hide_block(lane, secret_at)
+        if lane.secret_at is None:
+            lane.secret_at = self.on_block_bytes(lane, data, start)
         if at < 0:
             lane.window = window[-4:]
             if tape.size or not lane.ended:
                 lane.pin = self._unsure_end(lane)
                 return bool(tape.size)
-        self._end_block(lane, tape.start if at < 0 else tape.start - 3)
+        lane.mode, lane.pin = Mode.LINES, None
+        # The dot is no secret.
+        self._emit(lane, Kind.BLOCK, secrets=self._end_secret(lane, tape.start if at < 0 else tape.start - 3))
+        self.on_block(lane)
         return True
 
-    def _hide_block(self, lane: Lane, start: int) -> None:
-        lane.secret_at = start
-        lane.spans.append((start, ENDLESS))
-
     def _unsure_end(self, lane: Lane) -> int | None:
-        """Where the dot stands that may end a secret block: it is no secret then."""
+        """Where the dot stands that may end a secret block."""
         if lane.secret_at is not None and (end := re.search(rb"\r\n(\.\r?)\Z", lane.window)):
             return lane.tape.start - len(end[1])
         return None
 
-    def _end_block(self, lane: Lane, end: int) -> None:
-        """The block is over; its last line, the dot, begins at ``end``."""
-        lane.mode = _Mode.LINES
-        lane.pin = None
-        secrets: tuple[Span, ...] = ()
-        if lane.secret_at is not None:
-            lane.spans.append((lane.secret_at, max(lane.secret_at, end)))
-            secrets = ((lane.secret_at, end),) if end > lane.secret_at else ()
-        if lane.tape.start > lane.begin:
-            self._made.append(Fragment(lane.direction, Kind.BLOCK, lane.begin, lane.tape.start, b"", secrets))
-        self.on_block(lane)
-
     def _begin_long(self, lane: Lane) -> None:
         head = lane.tape.peek(LINE_LIMIT)
-        lane.mode = _Mode.LONG
-        lane.begin = lane.tape.start
-        lane.secret = self.long_line_is_secret(lane, head)
-        lane.head = [head]
+        lane.mode = Mode.LONG
+        lane.secret_at = lane.begin if self.long_line_is_secret(lane, head) else None
+        lane.head = [head.rstrip(b"\r\n")[: LINE_LIMIT - LONG_LINE_TAIL]]
         lane.window = b""
-        if lane.secret:
-            lane.spans.append((lane.begin, ENDLESS))
 
     def _step_long(self, lane: Lane) -> bool:
         length = lane.tape.line_length()
@@ -421,31 +371,47 @@ class Framer:
         lane.window = (lane.window + part[-LONG_LINE_TAIL:])[-LONG_LINE_TAIL:]
         if not done:
             return False
-        lane.mode = _Mode.LINES
-        if lane.secret:
-            lane.spans.append((lane.begin, lane.tape.start))
-        self._emit(lane, Kind.OPAQUE, lane.begin, b"")
-        head = b"".join(lane.head or [])
-        self._line_seen(lane, head, lane.window)
+        lane.mode = Mode.LINES
+        secrets = self._end_secret(lane, lane.tape.start)
+        # The grammar sees it shortened: it may start a command or end in a literal.
+        self._line(lane, b" ".join((*(lane.head or ()), lane.window)))
+        self._emit(lane, Kind.OPAQUE, secrets=secrets)
         return True
 
-    def _line_seen(self, lane: Lane, head: bytes, tail: bytes) -> None:
-        """Let the grammar see an overlong line, shortened: it may start a command or end in a literal."""
-        line = head.rstrip(b"\r\n")[: LINE_LIMIT - LONG_LINE_TAIL] + b" " + tail
-        if lane is self.client:
-            self.on_client_line(line, lane.begin)
-        else:
-            if not self.server_spoke:
-                self.server_spoke = True
-                self.release()
-            self.on_server_line(line, lane.begin)
+    def _end_secret(self, lane: Lane, end: int) -> tuple[Span, ...]:
+        """The secret of the fragment that is complete now, and reaches to ``end`` at most."""
+        start, lane.secret_at = lane.secret_at, None
+        return ((start, end),) if start is not None and start < end else ()
 
-    def _emit(self, lane: Lane, kind: Kind, start: int, data: bytes) -> None:
-        end = lane.tape.start
-        secrets = ((start, end),) if lane.secret and end > start else ()
-        self._made.append(Fragment(lane.direction, kind, start, end, data, secrets))
+    def _emit(self, lane: Lane, kind: Kind, data: bytes = b"", secrets: tuple[Span, ...] = ()) -> None:
+        """Make a fragment of everything taken since the last one."""
+        begin, lane.begin = lane.begin, lane.tape.start
+        if begin == lane.begin:
+            return
+        fragment = Fragment(lane.direction, kind, begin, lane.begin, data, secrets)
+        undecided = lane.undecided or (lane.pin is not None and lane.pin < lane.begin)
+        (lane.undecided if undecided else self._made).append(fragment)
+
+    def _decide(self, lane: Lane, spans: list[Span]) -> None:
+        """Give the fragments behind the pin their secrets, and hand them out when the pin is gone."""
+        if lane.undecided and spans:
+            lane.undecided = [replace(f, secrets=_within([*f.secrets, *spans], f.start, f.end)) for f in lane.undecided]
+        if lane.pin is None and lane.undecided:
+            self._made += lane.undecided
+            lane.undecided = []
+
+    def _decide_all(self, lane: Lane) -> None:
+        """Nothing more will be learnt about what is pinned: it is secret."""
+        if lane.pin is not None:
+            spans, lane.pin = [(lane.pin, lane.begin)], None
+            self._decide(lane, spans)
 
     def _harmless(self, lane: Lane) -> bool:
         if lane.direction in self._check_tls or (lane is self.server and not self.server_spoke):
             return False
-        return self.is_harmless(lane, lane.tape.peek(64))
+        return self.is_harmless(lane, lane.tape.peek(HEAD))
+
+
+def _within(spans: list[Span], start: int, end: int) -> tuple[Span, ...]:
+    """The parts of the spans that lie in [start, end), in order."""
+    return tuple(sorted((max(a, start), min(b, end)) for a, b in spans if max(a, start) < min(b, end)))

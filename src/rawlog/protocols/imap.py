@@ -288,6 +288,9 @@ class ImapFramer(Framer):
     def unanswered(self) -> int:
         return self._count
 
+    def leads_answer(self, line: bytes) -> bool:
+        return line[:12].upper() == b"* CAPABILITY"
+
     # -- holds and limits ---------------------------------------------------------------------------------------
 
     def on_server_silent(self) -> None:
