@@ -67,7 +67,7 @@ def test_unix_backend_takes_the_protocol_of_its_place() -> None:
         ("imap://10.0.0.256", None, "is not an IPv4 address"),
         ("imap://-h", None, "is not a host name"),
         ("imap://h_ö", None, "is not a host name"),
-        ("imap://*:143", None, "'*' is no server"),
+        ("imap://*:143", None, "'*' is not a host name"),
         ("unix:/run/x", None, "lmtp+unix:/run/x"),
         ("unix:run/x", "lmtp", "must be absolute"),
         ("unix:/" + "x" * 107, "lmtp", "choose a shorter one"),

@@ -112,7 +112,7 @@ def parse_backend(text: str, protocol: str | None = None) -> Backend:
         raise ConfigError(
             f"backend '{word}': only a host and a port may follow '{scheme}://', as in {scheme}://HOST:PORT"
         )
-    host, port = _host_port(place, f"backend '{word}'")
+    host, port = host_and_port(place, f"backend '{word}'")
     if port == 0:
         raise ConfigError(f"backend '{word}': port 0 can't be connected to: give the port of the server")
     return Backend(spoken, host, default_port if port is None else port, tls=tls)
@@ -128,7 +128,7 @@ def parse_listen(text: str) -> Listen:
     tls = place != word
     if place.startswith("unix:"):
         return Listen(unix_path=_unix_path(place.removeprefix("unix:"), word), tls=tls)
-    host, port = _host_port(place, f"listener '{word}'")
+    host, port = host_and_port(f"0.0.0.0{place[1:]}" if place.startswith("*:") else place, f"listener '{word}'")
     if port is None:
         raise ConfigError(f"listener '{word}': the port is missing: write for instance {_bracketed(host)}:1143")
     return Listen(host, port, tls=tls)
@@ -148,8 +148,8 @@ def _checked(scheme: str, word: str, protocol: str | None) -> tuple[str, Tls, in
     return found
 
 
-def _host_port(place: str, who: str) -> tuple[str, int | None]:
-    """Split ``HOST[:PORT]``; ``who`` opens the message of an error."""
+def host_and_port(place: str, who: str) -> tuple[str, int | None]:
+    """Split ``HOST[:PORT]``, ``[IPV6][:PORT]``; ``who`` opens the message of the ConfigError when it is neither."""
     if place.startswith("["):
         host, bracket, rest = place[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -161,11 +161,8 @@ def _host_port(place: str, who: str) -> tuple[str, int | None]:
     host, colon, port = place.partition(":")
     if not host:
         raise ConfigError(f"{who}: the host is missing: write HOST:PORT")
-    if host != "*":
-        _check_name(host, who)
-    elif who.startswith("backend"):
-        raise ConfigError(f"{who}: '*' is no server: give a host name or an address")
-    return ("0.0.0.0" if host == "*" else host), _port(port, who) if colon else None
+    _check_name(host, who)
+    return host, _port(port, who) if colon else None
 
 
 def _check_address(host: str, who: str) -> None:
