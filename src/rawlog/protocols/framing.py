@@ -62,7 +62,10 @@ class Framer:
         self.user: str | None = None  # who logged in last, once the server has said so
         self.authenticated = False
         self.tls_started = False  # the server accepted STARTTLS or STLS
+        self.login_at: dict[Direction, int] = {}  # where the login's answer begins, and what follows the login
+        self.tls_at: dict[Direction, int] = {}  # offsets behind STARTTLS and its answer
         self.server_spoke = False
+        self._leading: int | None = None  # where server lines began that belong to the answer behind them
         self.failure: Exception | None = None  # a mistake in a grammar; everything is opaque and secret since then
         self.client.held = True  # until the server's first line: the server speaks first in every protocol here
         self._made: list[Fragment] = []

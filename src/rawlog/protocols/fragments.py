@@ -1,0 +1,88 @@
+"""What the framer makes, and what it keeps of each direction while it makes it.
+
+Knows: fragments, lanes. Must not know: how a lane is cut; that is the framer's work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from rawlog.events import Direction
+from rawlog.protocols.tape import Tape
+
+Span = tuple[int, int]  # offsets [start, end) in the stream of one direction
+
+
+class Kind(Enum):
+    """What a fragment is."""
+
+    LINE = "line"
+    LITERAL = "literal"
+    BLOCK = "block"
+    OPAQUE = "opaque"
+
+
+class Switch(Enum):
+    """A point where the transport under the conversation changes."""
+
+    COMPRESS = "compress"
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of one direction: bytes ``[start, end)`` of that direction's stream.
+
+    ``data`` is the line with its ending for ``Kind.LINE``, and empty for the others, which can be of any size.
+    ``secrets`` are the spans inside it that hold credentials, in order.
+    """
+
+    direction: Direction
+    kind: Kind
+    start: int
+    end: int
+    data: bytes = b""
+    secrets: tuple[Span, ...] = ()
+
+
+class Mode(Enum):
+    """What the next bytes of a lane are."""
+
+    LINES = 0
+    COUNTED = 1  # a literal: skip a number of bytes
+    DOTTED = 2  # a dot block: skip until a line with one dot
+    LONG = 3  # a line over the limit: skip until LF
+    REST = 4  # opaque until the end
+
+
+class Lane:
+    """One direction: its tape and what the framer is doing with it."""
+
+    __slots__ = (
+        "begin",
+        "direction",
+        "ended",
+        "head",
+        "held",
+        "mode",
+        "pin",
+        "secret_at",
+        "tape",
+        "undecided",
+        "wanted",
+        "window",
+    )
+
+    def __init__(self, direction: Direction) -> None:
+        self.direction = direction
+        self.tape = Tape()
+        self.mode = Mode.LINES
+        self.held = False
+        self.ended = False
+        self.begin = 0  # where the fragment in progress began, and the last one ended
+        self.wanted = 0  # bytes that the literal in progress still lacks
+        self.secret_at: int | None = None  # from here on the fragment in progress is secret
+        self.head: list[bytes] | None = None  # what is kept of the fragment in progress for the grammar
+        self.window = b""  # the last bytes of a long line or dot block
+        self.pin: int | None = None  # from here on it is not yet decided what is secret
+        self.undecided: list[Fragment] = []  # complete, but behind the pin
