@@ -294,10 +294,7 @@ class Framer:
             spans = self.on_client_line(line, lane.begin)
             self._decide(lane, spans)
             return spans
-        if not self.server_spoke:
-            self.server_spoke = True
-            self.release()
-        return self.on_server_line(line, lane.begin)
+        return self._server_line(line, lane.begin)
 
     def _server_line(self, line: bytes, start: int) -> list[Span]:
         if not self.server_spoke:
@@ -364,7 +361,7 @@ class Framer:
         head = lane.tape.peek(LINE_LIMIT)
         lane.mode = Mode.LONG
         lane.secret_at = lane.begin if self.long_line_is_secret(lane, head) else None
-        lane.head = [head.rstrip(b"\r\n")[: LINE_LIMIT - LONG_LINE_TAIL]]
+        lane.head = [head[: LINE_LIMIT - LONG_LINE_TAIL]]
         lane.window = b""
 
     def _step_long(self, lane: Lane) -> bool:
@@ -412,7 +409,11 @@ class Framer:
     def _harmless(self, lane: Lane) -> bool:
         if lane.direction in self._check_tls or (lane is self.server and not self.server_spoke):
             return False
-        return self.is_harmless(lane, lane.tape.peek(HEAD))
+        try:
+            return self.is_harmless(lane, lane.tape.peek(HEAD))
+        except Exception as error:  # see _pump
+            self._fail(error)
+            return False
 
 
 def _within(spans: list[Span], start: int, end: int) -> tuple[Span, ...]:
