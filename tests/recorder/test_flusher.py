@@ -45,17 +45,6 @@ def test_who_still_waits_is_asked_again() -> None:
     assert not timers.armed
 
 
-def test_discarded() -> None:
-    timers = Timers()
-    flusher = Flusher(timers.call_later, now=timers.now)
-    note = Note()
-    flusher.add(note)
-    flusher.discard(note)
-    flusher.discard(note)
-    timers.advance(1)
-    assert note.flushed == 0
-
-
 def test_now() -> None:
     timers = Timers()
     flusher = Flusher(timers.call_later, now=timers.now)

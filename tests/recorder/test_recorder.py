@@ -174,6 +174,18 @@ def test_after_close_nothing_happens() -> None:
     assert desk.counts() == (1, 0, 0, 0, 0)
 
 
+def test_a_closed_sink_is_not_written_to() -> None:
+    sink = FaultySink(range(1, 100))
+    desk = Desk(sinks={IN: sink})
+    desk.chunk(T, IN, b"x")
+    desk.recorder.close(T, "client")
+    calls = sink.calls
+    desk.recorder.flush()
+    desk.timers.advance(100)
+    assert sink.calls == calls
+    assert not desk.timers.armed
+
+
 # A sink that fails
 
 
@@ -477,6 +489,15 @@ def test_the_limit_of_a_session() -> None:
         "imap alice s1: recording to /raw/x.in stops: limit of 30 bytes reached; the conversation goes on",
         "imap alice s1: 24 bytes of .in and 7 bytes of .out are not in the recording (limit of 30 bytes reached)",
     ]
+
+
+def test_the_limit_in_the_middle_of_a_line() -> None:
+    desk = Desk(limit=Limit(4))
+    desk.chunk(T, IN, b"a1 N")
+    desk.chunk(T, IN, b"OOP")
+    desk.recorder.close(T, "client")
+    begin = b"[rawlog: not recorded from here on: limit of 4 bytes reached]\r\n"
+    assert desk.data(IN) == b"a1 N\r\n" + begin + gap_line(3, T, T, "limit of 4 bytes reached")
 
 
 def test_the_limit_in_a_format_with_marks() -> None:

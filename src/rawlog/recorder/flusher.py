@@ -48,10 +48,6 @@ class Flusher:
             self._armed = True
             self._call_later(self._interval, self._fire)
 
-    def discard(self, recorder: Flushable) -> None:
-        """Has nothing to write any more."""
-        self._dirty.pop(recorder, None)
-
     def flush(self) -> None:
         """Writes what all recorders have waiting, now: before a process ends, forks, or sleeps."""
         batch, self._dirty = self._dirty, {}

@@ -146,12 +146,11 @@ class Recorder:
             self._write(track, at_once=True)
         self._guard(self._finish, at, reason)
         for track in self._tracks:
-            self._write(track, at_once=True)
+            self._write(track)
             waiting = track.buffer.waiting()
             self._in.lost += waiting[Direction.IN]
             self._out.lost += waiting[Direction.OUT]
             self._close_sink(track)
-        self._flusher.discard(self)
         self._tell_losses()
 
     def _obstacle(self, track: Track, size: int) -> str:
