@@ -1,24 +1,24 @@
 """From the bytes of a leg to what is written down: credentials masked at equal length, COMPRESS inflated.
 
-Knows: a Framer, which says what is secret and up to where that is decided, and zlib. Must not know: where the result
-goes. Bytes wait here only until it is known whether they are secret: at most an unfinished line of the client before
-login, or what a client sent ahead of an answer. The wire never waits for this.
+Knows: a Framer, which says what is secret and up to where that is decided, and an inflater. Must not know: where the
+result goes. Bytes wait here only until it is known whether they are secret: at most an unfinished line of the client
+before login, or what a client sent ahead of an answer. The wire never waits for this.
 
 Lengths stay equal so that literals' sizes, offsets and the protocol itself stay true. That shows how long a secret was.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
+from collections.abc import Iterable, Iterator
 
+from rawlog.dialogue.inflate import InflateError, Inflater
 from rawlog.events import Chunk, Direction, Event, Mark
-from rawlog.protocols.framing import Framer, Span, Switch
+from rawlog.protocols.framing import Fragment, Framer, Span, Switch
+from rawlog.protocols.tape import Tape
 
 MASK = bytes(c if c in b"\r\n" else ord("X") for c in range(256))  # X is valid in an atom, in quotes, in base64
-INFLATE_STEP = 64 * 1024  # the most that one step of inflating may give
-BOMB_RATIO = 100  # more than this after BOMB_FREE bytes is no mail
-BOMB_FREE = 1024 * 1024
+STAMPS_LIMIT = 1000  # reads that are kept apart while they wait; further ones are joined, so that bytes cost no more
 
 
 class Masker:
@@ -29,121 +29,122 @@ class Masker:
 
     def __init__(self, framer: Framer, *, keep: bool = False) -> None:
         self.framer = framer
-        self._keep = keep
-        self._lanes = {direction: _Lane() for direction in Direction}
+        self._lanes = {direction: _Lane(direction, keep=keep) for direction in Direction}
+        # Only what is compressed has to wait for its meaning when nothing is masked.
+        self._waits = not keep or framer.wire_compressed
 
-    def chunk(self, at: int, direction: Direction, data: bytes) -> list[Event]:
-        """The next bytes of one direction; gives what may be recorded now, of both directions."""
-        events: list[Event] = []
-        self._take(at, direction, data, events)
-        if self.framer.switch is Switch.COMPRESS:
-            self._start_inflating(at, events)
-        self._settle(events)
-        return events
+    def chunk(self, at: int | None, direction: Direction, data: bytes) -> list[Event]:
+        """The next bytes of one direction, never none; gives what may be recorded now, of both directions."""
+        return list(self.steps(at, direction, data))
+
+    def steps(self, at: int | None, direction: Direction, data: bytes) -> Iterator[Event]:
+        """As ``chunk``, one after the other: what is compressed 1000:1 never lies in memory as a whole.
+
+        The iterator must be taken to its end.
+        """
+        for piece in self._pieces(at, direction, data):
+            if isinstance(piece, Mark):
+                yield piece
+                continue
+            self._lanes[direction].append(at, piece)
+            self._learn(self.framer.feed(direction, piece))
+            yield from self._settle()
+            if self.framer.switch is Switch.COMPRESS:
+                yield from self._start_inflating(at)
 
     def end(self, direction: Direction) -> list[Event]:
         """The direction has ended; gives what was waiting."""
-        events: list[Event] = []
-        self.framer.end(direction)
-        self._settle(events)
-        return events
+        self._learn(self.framer.end(direction))
+        return list(self._settle())
 
-    def _take(self, at: int, direction: Direction, data: bytes, events: list[Event]) -> None:
+    def _pieces(self, at: int | None, direction: Direction, data: bytes) -> Iterator[bytes | Mark]:
+        """The bytes as they are, or inflated step by step; a mark where they can't be."""
         lane = self._lanes[direction]
-        if lane.inflater is not None:
-            data = lane.inflater.inflate(at, direction, data, events)
-        if data:
-            lane.waiting.append((at, data))
-            self.framer.feed(direction, data)
+        if lane.inflater is None:
+            yield data
+            return
+        try:
+            yield from lane.inflater.inflate(data)
+        except InflateError as error:
+            cause = f"compressed data cannot be inflated, the rest is not recorded: {error}"
+            yield Mark(at, "gap", {"direction": direction.value, "cause": cause})
 
-    def _start_inflating(self, at: int, events: list[Event]) -> None:
+    def _start_inflating(self, at: int | None) -> Iterator[Event]:
+        """COMPRESS begins: what the framer has not understood yet is compressed already."""
         rests = {direction: self.framer.take_rest(direction) for direction in Direction}
         for direction, rest in rests.items():
             self._lanes[direction].forget(len(rest))
-            self._lanes[direction].inflater = _Inflater()
-        self.framer.resume()
-        events.append(Mark(at, "compress", {"algorithm": "DEFLATE"}))
+            self._lanes[direction].inflater = Inflater()
+        self._learn(self.framer.resume())
+        yield Mark(at, "compress", {"algorithm": "DEFLATE"})
         for direction, rest in rests.items():
             if rest:
-                self._take(at, direction, rest, events)
+                yield from self.steps(at, direction, rest)
 
-    def _settle(self, events: list[Event]) -> None:
+    def _learn(self, fragments: Iterable[Fragment]) -> None:
+        for fragment in fragments:
+            self._lanes[fragment.direction].secrets.extend(fragment.secrets)
+
+    def _settle(self) -> Iterator[Event]:
         for direction, lane in self._lanes.items():
-            if not lane.waiting and not lane.spans:
-                continue
-            found = self.framer.take_secrets(direction)
-            if found and not self._keep:
-                lane.learn(found)
-            lane.release(self.framer.settled(direction), direction, events)
+            settled = self.framer.settled(direction) if self._waits else lane.tape.end
+            yield from lane.release(settled, self.framer.secret_from(direction))
 
 
 class _Lane:
     """What waits in one direction, and the secrets known in it."""
 
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[int, bytes]] = deque()
-        self.offset = 0  # of the first byte that waits
-        self.spans: list[Span] = []
-        self.inflater: _Inflater | None = None
+    def __init__(self, direction: Direction, *, keep: bool) -> None:
+        self.tape = Tape()
+        self.secrets: deque[Span] = deque()  # of complete fragments, not yet released
+        self.inflater: Inflater | None = None
+        self._direction = direction
+        self._keep = keep
+        self._stamps: deque[tuple[int | None, int]] = deque()  # the time of each read, and the offset of its end
 
-    def learn(self, spans: list[Span]) -> None:
-        for span in spans:
-            # A span with a start that is known already says where an endless one ended.
-            self.spans = [known for known in self.spans if known[0] != span[0]]
-            self.spans.append(span)
+    def append(self, at: int | None, data: bytes) -> None:
+        self.tape.append(data)
+        if len(self._stamps) >= STAMPS_LIMIT:
+            at = self._stamps.pop()[0]
+        self._stamps.append((at, self.tape.end))
 
     def forget(self, count: int) -> None:
-        """Drop the last ``count`` bytes that wait."""
-        while count:
-            at, data = self.waiting.pop()
-            if len(data) > count:
-                self.waiting.append((at, data[:-count]))
-            count -= min(count, len(data))
+        """Drop the last ``count`` bytes that wait: they were none of this stream."""
+        rest = self.tape.give_back()
+        self.tape.append(rest[: len(rest) - count])
+        while self._stamps and self._stamps[-1][1] > self.tape.end:
+            at, _ = self._stamps.pop()
+            if not self._stamps or self._stamps[-1][1] < self.tape.end:
+                self._stamps.append((at, self.tape.end))
+                break
 
-    def release(self, settled: int, direction: Direction, events: list[Event]) -> None:
-        while self.waiting and self.offset < settled:
-            at, data = self.waiting.popleft()
-            if self.offset + len(data) > settled:
-                cut = settled - self.offset
-                self.waiting.appendleft((at, data[cut:]))
-                data = data[:cut]
-            end = self.offset + len(data)
-            events.append(Chunk(at, direction, self._masked(data, end) if self.spans else data))
-            self.offset = end
+    def release(self, settled: int, secret_from: int | None) -> Iterator[Chunk]:
+        """The bytes up to offset ``settled``, masked; from ``secret_from`` on they are secret."""
+        while self._stamps and self.tape.start < settled:
+            at, end = self._stamps[0]
+            if end <= settled:
+                self._stamps.popleft()
+            yield Chunk(at, self._direction, self._take(min(end, settled), secret_from))
 
-    def _masked(self, data: bytes, end: int) -> bytes:
-        begin = self.offset
-        for start, stop in self.spans:
-            a, b = max(start, begin) - begin, min(stop, end) - begin
-            if a < b:
-                data = data[:a] + data[a:b].translate(MASK) + data[b:]
-        self.spans = [span for span in self.spans if span[1] > end]
-        return data
+    def _take(self, end: int, secret_from: int | None) -> bytes:
+        start = self.tape.start
+        data = self.tape.take(end - start)
+        spans = list(self._spans(start, end, secret_from))
+        if self._keep or not spans:
+            return data
+        masked = bytearray(data)
+        for a, b in spans:
+            masked[a - start : b - start] = masked[a - start : b - start].translate(MASK)
+        return bytes(masked)
 
-
-class _Inflater:
-    """RFC 1951 of one direction. What can't be inflated, or grows beyond all measure, is left out with a mark."""
-
-    def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._taken = 0
-        self._given = 0
-        self._broken = False
-
-    def inflate(self, at: int, direction: Direction, data: bytes, events: list[Event]) -> bytes:
-        if self._broken:
-            return b""
-        self._taken += len(data)
-        parts = []
-        try:
-            while data:
-                parts.append(self._zlib.decompress(data, INFLATE_STEP))
-                self._given += len(parts[-1])
-                data = self._zlib.unconsumed_tail
-                if self._given > BOMB_FREE and self._given > BOMB_RATIO * self._taken:
-                    raise zlib.error(f"more than {BOMB_RATIO} times its size")
-        except zlib.error as error:
-            self._broken = True
-            cause = f"compressed data cannot be inflated, the rest is not recorded: {error}"
-            events.append(Mark(at, "gap", {"direction": direction.value, "cause": cause}))
-        return b"".join(parts)
+    def _spans(self, start: int, end: int, secret_from: int | None) -> Iterator[Span]:
+        """The secrets in [start, end)."""
+        while self.secrets and self.secrets[0][0] < end:
+            a, b = self.secrets[0]
+            if a < b and start < b:
+                yield max(a, start), min(b, end)
+            if b > end:
+                break
+            self.secrets.popleft()
+        if secret_from is not None and secret_from < end:
+            yield max(secret_from, start), end
