@@ -1,12 +1,16 @@
-"""Things a recorder leans on, made to fail at will: a sink, a timer, an encoder."""
+"""Things a recorder leans on, made to fail at will: a sink, a timer, an encoder; and a recorder with all of them."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from rawlog.events import Direction, Mark
+from rawlog.formats.base import Encoder
+from rawlog.recorder.limits import Limit
+from rawlog.recorder.recorder import Flusher, Recorder
 
 
 class Timers:
@@ -91,3 +95,35 @@ class PlainEncoder:
 
     def end(self, direction: Direction) -> bytes:
         return b""
+
+
+class Desk:
+    """A recorder with everything around it."""
+
+    def __init__(
+        self,
+        encoder: Encoder | None = None,
+        sinks: Mapping[Direction, Any] | None = None,
+        *,
+        limit: Limit | None = None,
+    ) -> None:
+        self.timers = Timers()
+        self.reports: list[str] = []
+        self.sinks = sinks or {direction: FaultySink(name=f"/raw/x.{direction.value}") for direction in Direction}
+        self.recorder = Recorder(
+            encoder or PlainEncoder(),
+            self.sinks,
+            name="imap alice s1",
+            report=self.reports.append,
+            flusher=Flusher(self.timers.call_later, now=self.timers.now),
+            limit=limit,
+        )
+        self.chunk = self.recorder.chunk
+
+    def data(self, direction: Direction) -> bytes:
+        return bytes(self.sinks[direction].data)
+
+    def counts(self) -> tuple[int, ...]:
+        """Recorded in and out, lost in and out, gaps."""
+        stats = self.recorder.stats
+        return *(stats.recorded[d] for d in Direction), *(stats.lost[d] for d in Direction), stats.gaps
