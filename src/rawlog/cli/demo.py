@@ -1,6 +1,6 @@
 """``rawlog demo``: the main job on an embedded mail server.
 
-Knows: the order of the show: server, gateways in front of it, clients, recordings. Must not know: how any of them works.
+Knows: the order of the show: server, gateways in front of it, clients, recordings. Must not know: how they work.
 """
 
 from __future__ import annotations
@@ -68,12 +68,17 @@ def _record(server: DemoServer, directory: Path) -> list[str]:
     )
     done, finished = os.pipe()
     thread = threading.Thread(target=_converse, args=(account, problems, finished), daemon=True)
-    loop.register(done, lambda events: (loop.unregister(done), drain(loop, gateways)), READ)
+    loop.register(done, lambda events: _stop(loop, done, gateways), READ)
     thread.start()
     loop.run()
     thread.join()
     os.close(done)
     return problems
+
+
+def _stop(loop: Loop, done: int, gateways: list[Gateway]) -> None:
+    loop.unregister(done)
+    drain(loop, gateways)
 
 
 def _gateway(server: DemoServer, loop: Loop, scheme: str, port: int, directory: Path) -> Gateway:

@@ -10,7 +10,7 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rawlog.dialogue.redact import Masker
@@ -24,7 +24,7 @@ from rawlog.recorder.recorder import Recorder
 from rawlog.settings.backend import Backend
 from rawlog.taps.dialects import dialect_for
 from rawlog.taps.observer import Observer
-from rawlog.taps.target import Target
+from rawlog.taps.plan import Plan
 from rawlog.taps.upgrade import Policy, Upgrade
 
 FAREWELL = 5.0  # seconds for a refused client to take the refusal
@@ -35,7 +35,8 @@ class Service:
     """What all conversations of one gateway have in common.
 
     ``framer`` makes a grammar of the protocol (keyword arguments as of Framer). ``plaintext_login``: passwords are
-    accepted without TLS from anywhere; from loopback and unix sockets they always are.
+    accepted without TLS from anywhere; from loopback and unix sockets they always are. ``find_user`` gives the fields
+    of a user (``home``, ``uid``, ``gid`` ...), None for one that userdb does not know.
     """
 
     protocol: str
@@ -46,8 +47,10 @@ class Service:
     plaintext_login: bool
     keep_secrets: bool
     framer: Callable[..., Framer]
-    target: Target
+    client_plans: Sequence[Plan]
+    backend_plans: Sequence[Plan]
     report: Callable[[str], None]
+    find_user: Callable[[str], Mapping[str, str] | None] | None = None
 
 
 class Conversation:
@@ -71,13 +74,11 @@ class Conversation:
         self._client = Leg(loop, sock, "client")
         self._relay: Relay | None = None
         self._upgrade: Upgrade | None = None
-        self._path = ""
+        self._files: list[str] = []
         self._over = False
         self._dialect = dialect_for(service.protocol)
-        masker = Masker(service.framer(wire_compressed=True), keep=service.keep_secrets)
-        self._observer = Observer(
-            masker, self._open_recorder, needs_user=service.target.needs_user, on_login=self._logged_in
-        )
+        self._observer = self._watch(Direction.IN, service.client_plans)
+        self._backend_observer: Observer | None = None
         self._client.tap = self._observer.tap
         self._opened()
         if implicit_tls:
@@ -101,6 +102,9 @@ class Conversation:
             self._refuse(str(error))
             return
         server = Leg(self._loop, sock, f"backend {self._service.backend}")
+        if self._service.backend_plans:
+            self._backend_observer = self._watch(Direction.OUT, self._service.backend_plans)
+            server.tap = self._backend_observer.tap
         if self._service.backend.tls != "implicit":
             self._begin(server)
             return
@@ -183,21 +187,36 @@ class Conversation:
 
     # -- the record ---------------------------------------------------------------------------------------------
 
+    def _observers(self) -> list[Observer]:
+        return [observer for observer in (self._observer, self._backend_observer) if observer is not None]
+
+    def _mark(self, name: str, detail: Mapping[str, str]) -> None:
+        for observer in self._observers():
+            observer.mark(self._loop.now(), name, detail)
+
     def _opened(self) -> None:
         detail = {"id": self.name, "protocol": self._service.protocol, "client": self._peer, "listener": self._local}
-        self._observer.mark(self._loop.now(), "opened", {**detail, "backend": str(self._service.backend)})
+        self._mark("opened", {**detail, "backend": str(self._service.backend)})
 
     def _tls_on(self, name: str, leg: Leg) -> None:
         if leg.tls is not None:
             detail = {"leg": name, "version": leg.tls.version, "cipher": leg.tls.cipher}
-            self._observer.mark(self._loop.now(), "tls", detail)
+            self._mark("tls", detail)
+
+    def _watch(self, client: Direction, plans: Sequence[Plan]) -> Observer:
+        """An observer for one leg; ``client`` is the direction of the client's commands on it."""
+        framer = self._service.framer(client=client, wire_compressed=True)
+        masker = Masker(framer, keep=self._service.keep_secrets)
+        return Observer(masker, plans, self._open_recorder, on_login=self._logged_in)
 
     def _logged_in(self, user: str | None) -> None:
         if user is None:
             self._report("the login succeeded, but its mechanism does not show the user's name")
 
-    def _open_recorder(self, user: str | None, at: int) -> Recorder | None:
+    def _open_recorder(self, plan: Plan, user: str | None, at: int) -> Recorder | None:
+        fields = self._service.find_user(user) if self._service.find_user is not None and user else None
         values: dict[str, str | bytes] = {
+            **(fields or {}),
             "user": user or "",
             "rip": _host(self._peer),
             "lip": _host(self._local),
@@ -205,10 +224,11 @@ class Conversation:
             "session": self.name,
             "pid": str(os.getpid()),
         }
-        opened = self._service.target.open(values, at, self.name)
+        opened = plan.target.open(values, at, self.name)
         if opened is None:
             return None
-        recorder, self._path = opened
+        recorder, path = opened
+        self._files.append(path)
         return recorder
 
     def _report(self, sentence: str) -> None:
@@ -223,9 +243,9 @@ class Conversation:
         lost = self._relay.undelivered if self._relay is not None else {}
         for direction, count in lost.items():
             if count:
-                detail = {"direction": direction.value, "bytes": str(count)}
-                self._observer.mark(self._loop.now(), "undelivered", detail)
-        self._observer.close(self._loop.now(), reason)
+                self._mark("undelivered", {"direction": direction.value, "bytes": str(count)})
+        for observer in self._observers():
+            observer.close(self._loop.now(), reason)
         self._report(self._summary(reason))
         self._on_end(self)
 
@@ -238,7 +258,7 @@ class Conversation:
             "tls": tls.version if tls else "-",
             "in": str(seen[Direction.IN]),
             "out": str(seen[Direction.OUT]),
-            "files": self._path or "-",
+            "files": ",".join(self._files) or "-",
         }
         return " ".join(f"{key}={_word(value)}" for key, value in words.items()) + f" end={_word(reason)}"
 

@@ -1,108 +1,183 @@
-"""Watches one leg of a conversation: learns who logged in, and records from the moment it is known where to.
+"""Watches one leg of a conversation: learns who logged in, and records what the plans ask for.
 
-Knows: a Masker (which knows the protocol), and how to ask for a recorder. Must not know: sockets, TLS, settings.
-What is seen before it is known where the recording goes is held in memory, bounded, and written when it is known: so a
-conversation is whole from its greeting on even where the directory depends on the user, and a login that fails leaves
-no file behind.
+Knows: a Masker (which knows the protocol), the plans, and how to ask for a recorder. Must not know: sockets, TLS,
+settings. What is seen before it is known where a recording goes is held in memory, bounded, and written when it is
+known: so a conversation is whole from its greeting on even where the directory depends on the user, and a login that
+fails leaves no file behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rawlog.dialogue.redact import Masker
-from rawlog.events import Chunk, Direction, Event, Mark
+from rawlog.events import Chunk, Direction, Mark
 from rawlog.recorder.recorder import Recorder
+from rawlog.taps.plan import Part, Plan
 
 EARLY_LIMIT = 64 * 1024  # bytes held before login: several times what a greeting, capabilities and SASL take
 
-OpenRecorder = Callable[[str | None, int], "Recorder | None"]  # user or None, time -> recorder, or None: not recorded
+OpenRecorder = Callable[[Plan, "str | None", int], "Recorder | None"]  # plan, user, time; None: it is not recorded
 
 
 class Observer:
-    """The tap of one leg.
-
-    ``open_recorder`` is asked at once when ``needs_user`` is False, else when the login has succeeded; None from it
-    means that this conversation is not recorded. ``on_login`` is told the user's name (None: nobody knows it).
-    """
+    """The tap of one leg. ``on_login`` is told the user's name (None: the mechanism does not show it)."""
 
     def __init__(
         self,
         masker: Masker,
+        plans: Sequence[Plan],
         open_recorder: OpenRecorder,
         *,
-        needs_user: bool,
         on_login: Callable[[str | None], None],
     ) -> None:
-        self.recorder: Recorder | None = None
         self.user: str | None = None
+        self.logged_in = False
         self.seen = dict.fromkeys(Direction, 0)  # bytes on this leg, in the clear
         self._masker = masker
-        self._open_recorder = open_recorder
-        self._needs_user = needs_user
         self._on_login = on_login
-        self._logged_in = False
-        self._waiting = True
-        self._early: list[Event] = []
-        self._early_size = 0
-        self._dropped = 0
+        self._marks: list[Mark] = []
+        self._records = [_Record(plan, open_recorder, self._marks) for plan in plans]
+        self._emitted = dict.fromkeys(Direction, 0)  # bytes that came out of the masker
 
     def tap(self, at: int, direction: Direction, data: bytes) -> None:
         """What the leg read (IN) or wrote (OUT)."""
         self.seen[direction] += len(data)
         events = self._masker.chunk(at, direction, data)
-        if self._waiting and not self._needs_user:
-            self._start(at)
         for event in events:
-            self._record(event)
-        if not self._logged_in and self._masker.framer.authenticated:
+            self._event(event)
+        if not self.logged_in and self._masker.framer.authenticated:
             self._login(at)
 
     def mark(self, at: int, name: str, detail: Mapping[str, str]) -> None:
         """What the bytes cannot say."""
-        self._record(Mark(at, name, detail))
+        self._mark(Mark(at, name, detail))
 
     def close(self, at: int, reason: str) -> None:
         """The conversation is over."""
         for direction in Direction:
             for event in self._masker.end(direction):
-                self._record(event)
-        self._early.clear()
-        if self.recorder is not None:
-            self.recorder.close(at, reason)
+                self._event(event)
+        for record in self._records:
+            record.close(at, reason)
 
     def _login(self, at: int) -> None:
-        self._logged_in = True
+        self.logged_in = True
         self.user = self._masker.framer.user
         self._on_login(self.user)
-        if self._waiting:
-            self._start(at)
-        self.mark(at, "login", {"user": self.user or ""})
+        for record in self._records:
+            record.login(at, self.user)
+        self._mark(Mark(at, "login", {"user": self.user or ""}))
 
-    def _start(self, at: int) -> None:
-        self._waiting = False
-        self.recorder = self._open_recorder(self.user, at)
-        early, self._early = self._early, []
-        if self._dropped:
-            cause = f"more than {EARLY_LIMIT} bytes before login"
-            self._record(Mark(at, "gap", {"bytes": str(self._dropped), "cause": cause}))
-        for event in early:
-            self._record(event)
-
-    def _record(self, event: Event) -> None:
-        if self._waiting:
-            self._keep(event)
-        elif self.recorder is None:
+    def _event(self, event: Chunk | Mark) -> None:
+        if isinstance(event, Mark):
+            self._mark(event)
             return
-        elif isinstance(event, Chunk):
-            self.recorder.chunk(event.at, event.direction, event.data)
-        else:
-            self.recorder.mark(event.at, event.name, event.detail)
+        direction, data = event.direction, event.data
+        start = self._emitted[direction]
+        self._emitted[direction] += len(data)
+        framer = self._masker.framer
+        for piece in _cut(event, start, framer.tls_at.get(direction), framer.login_at.get(direction)):
+            for record in self._records:
+                record.take(*piece)
 
-    def _keep(self, event: Event) -> None:
-        size = len(event.data) if isinstance(event, Chunk) else 0
+    def _mark(self, mark: Mark) -> None:
+        self._marks.append(mark)
+        for record in self._records:
+            record.mark(mark)
+
+
+Piece = tuple[Chunk, bool, bool]  # bytes, and whether they came after STARTTLS, after the login
+
+
+def _cut(chunk: Chunk, start: int, tls_at: int | None, login_at: int | None) -> list[Piece]:
+    """A chunk that begins at offset ``start`` cut where TLS and the login begin."""
+    end = start + len(chunk.data)
+    inner = sorted({at for at in (tls_at, login_at) if at is not None and start < at < end})
+    pieces = []
+    for a, b in zip([start, *inner], [*inner, end], strict=True):
+        part = chunk if not inner else Chunk(chunk.at, chunk.direction, chunk.data[a - start : b - start])
+        pieces.append((part, tls_at is not None and a >= tls_at, login_at is not None and a >= login_at))
+    return pieces
+
+
+class _Record:
+    """One recording of the leg, from its plan."""
+
+    def __init__(self, plan: Plan, open_recorder: OpenRecorder, marks: list[Mark]) -> None:
+        self._plan = plan
+        self._open = open_recorder
+        self._marks = marks  # of the whole leg so far: a recording that begins late begins with them
+        self._recorder: Recorder | None = None
+        self._user: str | None = None
+        self._waiting = plan.needs_user
+        self._begun = False
+        self._over = False
+        self._in_tls = False
+        self._early: list[Piece] = []
+        self._early_size = self._dropped = 0
+
+    def login(self, at: int, user: str | None) -> None:
+        """The user is known now."""
+        self._user = user
+        if not self._waiting:
+            return
+        self._waiting = False
+        self._begin(at)
+        early, self._early = self._early, []
+        for piece in early:
+            self.take(*piece)
+        if self._dropped and self._recorder is not None:
+            cause = f"more than {EARLY_LIMIT} bytes before login"
+            self._recorder.mark(at, "gap", {"bytes": str(self._dropped), "cause": cause})
+
+    def take(self, chunk: Chunk, in_tls: bool, logged_in: bool) -> None:
+        """The next bytes of the leg, if they belong to this part of it."""
+        part, at = self._plan.part, chunk.at or 0
+        if part is Part.TO_LOGIN and logged_in:
+            self.close(at, "login")
+        if self._over or (part is Part.FROM_LOGIN and not logged_in):
+            return
+        if self._waiting:
+            self._keep((chunk, in_tls, logged_in))
+            return
+        if not self._begun:
+            self._begin(at)
+        if in_tls and not self._in_tls:
+            self._in_tls = True
+            if self._plan.split_at_tls:
+                self._end(at, "STARTTLS")
+                self._begin(at)
+        if self._recorder is not None:
+            self._recorder.chunk(chunk.at, chunk.direction, chunk.data)
+
+    def mark(self, mark: Mark) -> None:
+        """A mark of the leg."""
+        if self._recorder is not None:
+            self._recorder.mark(mark.at, mark.name, mark.detail)
+
+    def close(self, at: int, reason: str) -> None:
+        """Nothing more belongs to it."""
+        self._over = True
+        self._early.clear()
+        self._end(at, reason)
+
+    def _begin(self, at: int) -> None:
+        self._begun = True
+        self._recorder = self._open(self._plan, self._user, at)
+        if self._recorder is not None:
+            for mark in self._marks:
+                self._recorder.mark(mark.at, mark.name, mark.detail)
+
+    def _end(self, at: int, reason: str) -> None:
+        if self._recorder is not None:
+            self._recorder.close(at, reason)
+            self._recorder = None
+
+    def _keep(self, piece: Piece) -> None:
+        size = len(piece[0].data)
         if self._early_size + size > EARLY_LIMIT:
             self._dropped += size
             return
-        self._early.append(event)
+        self._early.append(piece)
         self._early_size += size

@@ -18,6 +18,7 @@ from rawlog.settings.backend import Backend
 from rawlog.settings.variables import Template
 from rawlog.taps.conversation import Service
 from rawlog.taps.gateway import Gateway
+from rawlog.taps.plan import Plan
 from rawlog.taps.target import Target
 from rawlog.taps.tls import backend_context
 
@@ -39,6 +40,7 @@ def single_gateway(
     """
     flusher = Flusher(loop.call_later)
     template = Template(absolute(directory))
+    target = Target(template, lambda: PairEncoder(stamps=True), create=True, flusher=flusher, report=report)
     service = Service(
         protocol=backend.protocol,
         backend=backend,
@@ -48,7 +50,8 @@ def single_gateway(
         plaintext_login=False,
         keep_secrets=keep_secrets,
         framer=lambda **words: framer_for(backend.protocol, **words),
-        target=Target(template, lambda: PairEncoder(stamps=True), create=True, flusher=flusher, report=report),
+        client_plans=[Plan(target)],
+        backend_plans=[],
         report=report,
     )
     return Gateway(loop, service)
