@@ -43,7 +43,7 @@ class Outbox:
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self._lost = plain
+            self._lost += plain
             self.error = error
             return False
         size = len(raw)
@@ -88,6 +88,12 @@ class Outbox:
         self._rest = _NOTHING
         self._writes.clear()
         self.queued = 0
+
+    def close(self) -> None:
+        """Drop the rest, and swallow what is written from now on: nobody counts on it."""
+        self.drop()
+        self._send = len
+        self.error = None
 
     @property
     def undelivered(self) -> int:

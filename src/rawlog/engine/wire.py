@@ -180,7 +180,7 @@ class Wire:
             self._deafen()
             self.closed = True
             self.reading = False
-            self._out.drop()
+            self._out.close()
             self._sock.close()
 
     # -- what a leg makes of it ---------------------------------------------------------------------------------------

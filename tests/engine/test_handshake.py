@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from rawlog.engine.handshake import Handshake
+from rawlog.engine.tunnel import TlsTunnel
+from tests.engine.conftest import Certificates, Stage
+
+
+class Side:
+    """One side of a handshake, whose raw bytes wait in ``sent``."""
+
+    def __init__(self, stage: Stage, tunnel: TlsTunnel, *, first: bytes = b"", timeout: float = 5.0) -> None:
+        self.sent = b""
+        self.over: list[str | None] = []
+        self.shake = Handshake(stage.loop, tunnel, self._send, self.over.append, first=first, timeout=timeout)
+
+    def _send(self, raw: bytes, plain: int) -> None:
+        assert plain == 0
+        self.sent += raw
+
+    def take(self) -> bytes:
+        raw, self.sent = self.sent, b""
+        return raw
+
+
+def tunnels(certificates: Certificates) -> tuple[TlsTunnel, TlsTunnel]:
+    return (
+        TlsTunnel(certificates.client(), server_side=False, server_hostname="localhost"),
+        TlsTunnel(certificates.server(), server_side=True, server_hostname=None),
+    )
+
+
+def test_comes_to_its_end_on_both_sides(stage: Stage, certificates: Certificates) -> None:
+    one, two = tunnels(certificates)
+    client = Side(stage, one)
+    server = Side(stage, two, first=client.take())
+    client.shake.feed(server.take())
+    server.shake.feed(client.take())
+    assert client.over == server.over == [None]
+    stage.pause(0.01)
+    assert client.over == server.over == [None]
+
+
+def test_a_failure_is_told_once_and_later(stage: Stage, certificates: Certificates) -> None:
+    server = Side(stage, tunnels(certificates)[1], first=b"GET / HTTP/1.0\r\n\r\n")
+    assert server.over == []
+    server.shake.feed(b"more of it")
+    stage.pause(0.01)
+    assert len(server.over) == 1
+    assert "plain text" in str(server.over[0])
+
+
+def test_the_time_limit(stage: Stage, certificates: Certificates) -> None:
+    server = Side(stage, tunnels(certificates)[1], timeout=0.01)
+    stage.run_until(lambda: bool(server.over))
+    assert server.over == ["no TLS handshake within 0.01 s; check that it speaks TLS on this port"]
+
+
+def test_an_end_in_the_middle(stage: Stage, certificates: Certificates) -> None:
+    client = Side(stage, tunnels(certificates)[0])
+    client.shake.feed_eof()
+    assert "during the TLS handshake" in str(client.over[0])
+
+
+def test_cancelled_calls_nothing(stage: Stage, certificates: Certificates) -> None:
+    server = Side(stage, tunnels(certificates)[1], first=b"plain\r\n", timeout=0.001)
+    server.shake.cancel()
+    stage.pause(0.01)
+    assert server.over == []
+
+
+def test_early_bytes_wait(stage: Stage, certificates: Certificates) -> None:
+    server = Side(stage, tunnels(certificates)[1])
+    server.shake.hold(b"* OK ")
+    server.shake.hold(b"ready\r\n")
+    assert server.shake.early == [b"* OK ", b"ready\r\n"]
+    assert server.shake.early_size == 12
