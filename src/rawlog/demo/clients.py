@@ -119,6 +119,7 @@ def _sieve(stream: BinaryIO, commands: list[bytes]) -> None:
     for command in commands:
         stream.write(command)
         stream.flush()
-        while not (line := stream.readline()).upper().startswith(b"OK"):
+        done = (b"OK", b"BYE") if command == b"LOGOUT\r\n" else (b"OK",)
+        while not (line := stream.readline()).upper().startswith(done):
             if not line or line.upper().startswith((b"NO", b"BYE")):
                 raise OSError(f"ManageSieve: {command[:20]!r} was answered {line!r}")

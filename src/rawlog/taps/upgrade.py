@@ -26,8 +26,8 @@ from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, O
 
 HELD_LIMIT = 64 * 1024  # client bytes ahead of the server's answers; beyond it the client is not read from
 SERVER_LIMIT = 1024 * 1024  # server bytes without an end of line before login: no mail server does this
-GREETING_LIMIT = 1000  # lines of a backend in its greeting dialogue
 GREETING_TIMEOUT = 10.0  # seconds from the connection to the backend's greeting, TLS included: security.md 6.2
+_REWRITTEN = (Kind.LINE, Kind.BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Upgrade:
                 piece = self._server[: fragment.end - self._server_at]
                 self._server = self._server[len(piece) :]
                 self._server_at = fragment.end
-                forward.append(self._dialect.rewrite(piece, offer) if fragment.kind is Kind.LINE else piece)
+                forward.append(self._dialect.rewrite(piece, offer) if fragment.kind in _REWRITTEN else piece)
         if forward:
             self._timer.cancel()
         if len(self._server) > SERVER_LIMIT:

@@ -70,7 +70,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def rewrite(self, line: bytes, offer: Offer) -> bytes:
-        """A line of the server with its capabilities put right; b"" holds it back until a later line."""
+        """A line or dot block of the server with its capabilities put right; b"" holds it back until a later one."""
 
     @abstractmethod
     def starttls(self) -> Greeting:

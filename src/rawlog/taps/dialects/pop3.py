@@ -35,7 +35,7 @@ class Pop3(Dialect):
 
     def rewrite(self, line: bytes, offer: Offer) -> bytes:
         if self._in_list:
-            return self._list_line(line, offer)
+            return b"".join(self._list_line(part, offer) for part in line.splitlines(keepends=True))
         if line[:2] in (b"+ ", b"+\r", b"+\n"):  # a SASL challenge: the answer is still to come
             return line
         asked = self._asked.pop(0) if self._asked else b""
