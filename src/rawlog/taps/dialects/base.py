@@ -6,6 +6,7 @@ A dialect is asked about single lines and gives bytes; what is done with them is
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -87,6 +88,20 @@ class Dialect(ABC):
     def after_tls(self) -> bytes:
         """What is asked of the backend on the client's behalf once its TLS is on (ManageSieve)."""
         return b""
+
+
+# SASL mechanisms whose exchange is of no use to who reads it. Any other may show a password or a bearer token.
+_HARMLESS = re.compile(rb"SCRAM-.+|CRAM-MD5|DIGEST-MD5|NTLM|GSSAPI|GSS-SPNEGO|EXTERNAL|ANONYMOUS", re.IGNORECASE)
+
+
+def exposed(mechanism: bytes) -> bool:
+    """Whether a login by this SASL mechanism must not be tried without TLS (RFC 8314)."""
+    return _HARMLESS.fullmatch(mechanism) is None
+
+
+def without_exposed(mechanisms: list[bytes]) -> list[bytes]:
+    """SASL mechanisms that may be tried without TLS."""
+    return [m for m in mechanisms if not exposed(m)]
 
 
 def shown(line: bytes) -> str:

@@ -8,13 +8,24 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then, shown, without_plus
+from rawlog.taps.dialects.base import (
+    Answer,
+    BackendError,
+    Dialect,
+    Greeting,
+    Offer,
+    Step,
+    Then,
+    exposed,
+    shown,
+    without_plus,
+)
 
-_COMMAND = re.compile(rb"([^\s]+)[ \t]+(STARTTLS|LOGIN|AUTHENTICATE)\b(?:[ \t]+([^\s]*))?", re.IGNORECASE)
-_DATA = re.compile(rb"\* CAPABILITY((?: [^\s\]]+)*)[ \t]*(?=\r?\n)", re.IGNORECASE)
-_CODE = re.compile(rb"(?<= \[)CAPABILITY((?: [^\s\]]+)*)[ \t]*(?=\])", re.IGNORECASE)
+# Some servers take blanks before the tag, so they must not hide a command.
+_COMMAND = re.compile(rb"[ \t]*([^\s]+)[ \t]+(STARTTLS|LOGIN|AUTHENTICATE)\b(?:[ \t]+([^\s]*))?", re.IGNORECASE)
+_DATA = re.compile(rb"(\* CAPABILITY)((?: [^\s\]]+)*)[ \t]*(?=\r?\n)", re.IGNORECASE)
+_CODE = re.compile(rb"(?<= \[)(CAPABILITY)((?: [^\s\]]+)*)[ \t]*(?=\])", re.IGNORECASE)
 _STATUS = re.compile(rb"[^\s]+ (?:OK|NO|BAD|PREAUTH) \[CAPABILITY ", re.IGNORECASE)
-_PLAINTEXT = (b"PLAIN", b"LOGIN")
 
 
 class Imap(Dialect):
@@ -27,8 +38,7 @@ class Imap(Dialect):
         tag, verb = command[1], command[2].upper()
         if verb == b"STARTTLS":
             return self._starttls(tag, offer)
-        exposed = verb == b"LOGIN" or (command[3] or b"").upper() in _PLAINTEXT
-        if offer.login or not exposed:
+        if offer.login or (verb == b"AUTHENTICATE" and not exposed(command[3] or b"")):
             return None
         refusal = (
             tag + b" NO [PRIVACYREQUIRED] Plaintext authentication is not allowed without TLS: use STARTTLS first.\r\n"
@@ -43,21 +53,21 @@ class Imap(Dialect):
 
     def rewrite(self, line: bytes, offer: Offer) -> bytes:
         if _DATA.match(line):
-            return _DATA.sub(lambda m: b"* CAPABILITY" + _capabilities(m[1], offer), line, count=1)
+            return _DATA.sub(lambda m: m[1] + _capabilities(m[2], offer), line, count=1)
         if _STATUS.match(line):
-            return _CODE.sub(lambda m: b"CAPABILITY" + _capabilities(m[1], offer), line, count=1)
+            return _CODE.sub(lambda m: m[1] + _capabilities(m[2], offer), line, count=1)
         return line
 
     def starttls(self) -> Greeting:
         greeting = yield Step.READ_LINE
-        if not greeting.upper().startswith(b"* OK"):
-            raise BackendError(f"the server's greeting is not '* OK', so STARTTLS is not possible: {shown(greeting)!r}")
+        if not _is_ok(greeting, b"*"):
+            raise BackendError(f"its greeting is not '* OK' but '{shown(greeting)}'; look into the log of that server")
         yield b"rawlog1 STARTTLS\r\n"
         line = yield Step.READ_LINE
         while line.startswith(b"* "):
             line = yield Step.READ_LINE
-        if not line.upper().startswith(b"RAWLOG1 OK"):
-            raise BackendError(f"the server refused STARTTLS: {shown(line)!r}")
+        if not _is_ok(line, b"RAWLOG1"):
+            raise BackendError(f"it refused STARTTLS with '{shown(line)}'; switch TLS on there, or use imaps://")
         yield Step.START_TLS
         yield b"rawlog2 CAPABILITY\r\n"
         capabilities = b""
@@ -66,13 +76,17 @@ class Imap(Dialect):
             if line.upper().startswith(b"* CAPABILITY "):
                 capabilities = line.rstrip(b"\r\n")[2:]
             line = yield Step.READ_LINE
-        if not capabilities:
-            raise BackendError(f"the server lists no capabilities after STARTTLS: {shown(line)!r}")
+        if not capabilities or not _is_ok(line, b"RAWLOG2"):
+            raise BackendError(f"it lists no capabilities in TLS but says '{shown(line)}'; look into the log there")
         text = re.sub(rb"^\* OK *(?:\[[^\]]*\])? *", b"", greeting, flags=re.IGNORECASE)
         return b"* OK [" + capabilities + b"] " + text
 
     def refusal(self, reason: str) -> bytes:
         return f"* BYE [UNAVAILABLE] {reason}.\r\n".encode()
+
+
+def _is_ok(line: bytes, tag: bytes) -> bool:
+    return line.upper().split(None, 2)[:2] == [tag, b"OK"]
 
 
 def _capabilities(listed: bytes, offer: Offer) -> bytes:
@@ -83,6 +97,10 @@ def _capabilities(listed: bytes, offer: Offer) -> bytes:
     if offer.starttls:
         words.append(b"STARTTLS")
     if not offer.login:
-        words = [w for w in words if w.upper() not in (b"AUTH=PLAIN", b"AUTH=LOGIN", b"LOGINDISABLED")]
+        words = [w for w in words if w.upper() != b"LOGINDISABLED" and not _exposed_login(w)]
         words.append(b"LOGINDISABLED")
     return b"".join(b" " + word for word in words)
+
+
+def _exposed_login(word: bytes) -> bool:
+    return word.upper().startswith(b"AUTH=") and exposed(word[5:])
