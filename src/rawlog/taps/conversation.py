@@ -18,10 +18,12 @@ from rawlog.engine.connect import Endpoint, connect
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Relay
+from rawlog.errors import ConfigError, RawlogError
 from rawlog.events import Direction
 from rawlog.protocols.framing import Framer
 from rawlog.recorder.recorder import Recorder
 from rawlog.settings.backend import Backend
+from rawlog.settings.variables import Template
 from rawlog.taps.dialects import dialect_for
 from rawlog.taps.observer import Observer
 from rawlog.taps.plan import Plan
@@ -214,22 +216,46 @@ class Conversation:
             self._report("the login succeeded, but its mechanism does not show the user's name")
 
     def _open_recorder(self, plan: Plan, user: str | None, at: int) -> Recorder | None:
-        fields = self._service.find_user(user) if self._service.find_user is not None and user else None
-        values: dict[str, str | bytes] = {
-            **(fields or {}),
-            "user": user or "",
+        fields = self._fields(user)
+        instead = None
+        if plan.userdb_field is not None and plan.userdb_field in fields:
+            instead = self._template(plan.userdb_field, fields[plan.userdb_field])
+            if instead is None:
+                return None
+        values = {**fields, **self._values(), "user": user or ""}
+        opened = plan.target.open(values, at, self.name, instead=instead)
+        if opened is None:
+            return None
+        recorder, path = opened
+        self._files.append(path)
+        return recorder
+
+    def _fields(self, user: str | None) -> Mapping[str, str]:
+        """What userdb knows of the user: ``home``, ``uid``, ``gid`` and any others. Nothing of an unknown one."""
+        if user is None or self._service.find_user is None:
+            return {}
+        try:
+            return self._service.find_user(user) or {}
+        except RawlogError as error:
+            self._report(f"userdb: {error}")
+            return {}
+
+    def _template(self, field: str, text: str) -> Template | None:
+        """The directory that a field of the user gives; None where it is empty (switched off) or wrong."""
+        try:
+            return Template(text) if text else None
+        except ConfigError as error:
+            self._report(f"not recorded: userdb field {field}: {error}")
+            return None
+
+    def _values(self) -> dict[str, str]:
+        return {
             "rip": _host(self._peer),
             "lip": _host(self._local),
             "service": self._service.protocol,
             "session": self.name,
             "pid": str(os.getpid()),
         }
-        opened = plan.target.open(values, at, self.name)
-        if opened is None:
-            return None
-        recorder, path = opened
-        self._files.append(path)
-        return recorder
 
     def _report(self, sentence: str) -> None:
         self._service.report(f"{self.name}: {sentence}")
