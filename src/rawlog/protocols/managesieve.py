@@ -156,6 +156,8 @@ class ManageSieveFramer(OrderedFramer):
         else:
             begun, self._begun = self._begun, None
             self._end_line(begun, response[1].upper() if response else b"")
+        if not self.greeted:
+            self.hold()  # the client speaks when the greeting is over
         if secret:
             return self._challenge_spans(text, start)
         return found(_LAST_CHALLENGE, text, start) if response else []
@@ -182,6 +184,8 @@ class ManageSieveFramer(OrderedFramer):
             return
         listed, self._listed = self._listed, 0
         greeting, self.greeted = not self.greeted, True
+        if greeting:
+            self.release()
         if self.asked == "greeting":
             self.answered()
             greeting = listed > 0

@@ -1,0 +1,13 @@
+"""ManageSieve: the conversations, and what they can't say."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.conversation import Conversation, check, conversations
+
+from rawlog.protocols.managesieve import ManageSieveFramer
+
+
+@pytest.mark.parametrize("talk", conversations("managesieve"), ids=str)
+def test_conversation(talk: Conversation) -> None:
+    check(talk, ManageSieveFramer)

@@ -1,0 +1,13 @@
+"""POP3: the conversations, and what they can't say."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.conversation import Conversation, check, conversations
+
+from rawlog.protocols.pop3 import Pop3Framer
+
+
+@pytest.mark.parametrize("talk", conversations("pop3"), ids=str)
+def test_conversation(talk: Conversation) -> None:
+    check(talk, Pop3Framer)

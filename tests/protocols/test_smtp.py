@@ -1,0 +1,13 @@
+"""SMTP: the conversations, and what they can't say."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.conversation import Conversation, check, conversations
+
+from rawlog.protocols.smtp import SmtpFramer
+
+
+@pytest.mark.parametrize("talk", conversations("smtp"), ids=str)
+def test_conversation(talk: Conversation) -> None:
+    check(talk, SmtpFramer)
