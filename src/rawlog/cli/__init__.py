@@ -84,7 +84,7 @@ def _run(words: list[str]) -> int:
 
 
 def _add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_line: str, module: object
+    commands: argparse._SubParsersAction[_Parser], name: str, help_line: str, module: object
 ) -> None:
     parser = commands.add_parser(
         name,
