@@ -76,8 +76,9 @@ class Stage:
             else:
                 self.loop.call_later(0.002, look)
 
-        look()
-        self.run()
+        if not condition():
+            self.loop.call_later(0, look)
+            self.run()
 
     def pause(self, seconds: float) -> None:
         """Let the loop run for a while."""

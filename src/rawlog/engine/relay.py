@@ -188,10 +188,11 @@ class Relay:
             self._poll_timer = self._loop.call_later(_POLL, self._close_if_done)
 
     def _done(self, leg: Leg) -> bool:
-        """True when closing ``leg`` loses nothing: a close with unread bytes would throw away what was sent."""
+        """True when closing ``leg`` loses nothing: a reset, or a close with unread bytes, throws away what was sent."""
         if leg.queued or (leg.broken is None and not leg.shut and not self._hard):
             return False
-        return self._hard or (leg.ended and leg.broken is None) or not leg.unacked()
+        clean = leg.ended and leg.broken is None and not self._hard
+        return clean or not leg.unacked()
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
