@@ -109,6 +109,7 @@ def run(talk: Conversation, pieces: Iterable[Piece], make: Callable[..., Framer]
     for event in events:
         assert isinstance(event, Chunk), event
         masked[event.direction] += event.data
+    assert framer.failure is None, framer.failure
     return Outcome(framer, fragments, masked)
 
 

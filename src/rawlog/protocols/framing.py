@@ -24,6 +24,7 @@ from rawlog.protocols.fragments import Lane as Lane
 from rawlog.protocols.fragments import Mode
 from rawlog.protocols.fragments import Span as Span
 from rawlog.protocols.fragments import Switch as Switch
+from rawlog.protocols.grammar import Grammar
 
 LINE_LIMIT = 64 * 1024  # security.md: longer lines are forwarded and not parsed; Dovecot stops at 64 KiB too
 HOLD_LIMIT = 64 * 1024  # a client has at most a few pipelined commands under way while it waits for an answer
@@ -33,7 +34,7 @@ HEAD = 64  # what is_harmless sees of an unfinished line
 _TLS = (b"\x15", b"\x16")  # how the records of a TLS handshake begin: alert, handshake (RFC 8446 5.1)
 
 
-class Framer:
+class Framer(Grammar):
     """Base of the grammars. Feed it, take its fragments, ask it who logged in and what is secret.
 
     ``client`` is the direction that carries the client's commands: IN on a client's leg; OUT in a recording of a leg
@@ -53,8 +54,7 @@ class Framer:
         hold_limit: int | None = HOLD_LIMIT,
         wire_compressed: bool = False,
     ) -> None:
-        self.client = Lane(client)
-        self.server = Lane(client.other)
+        super().__init__(Lane(client), Lane(client.other))
         self.lanes = {client: self.client, client.other: self.server}
         self.hold_limit = hold_limit
         self.wire_compressed = wire_compressed
@@ -122,49 +122,6 @@ class Framer:
         """Whether nothing is understood any more in ``direction``."""
         return self.lanes[direction].mode is Mode.REST
 
-    # -- for the grammars: what a subclass implements -----------------------------------------------------------
-
-    def on_client_line(self, line: bytes, start: int) -> list[Span]:
-        """A complete line of the client; gives its secret spans, and those in what is pinned before it."""
-        raise NotImplementedError
-
-    def on_server_line(self, line: bytes, start: int) -> list[Span]:
-        """A complete line of the server; gives its secret spans."""
-        raise NotImplementedError
-
-    def leads_answer(self, line: bytes) -> bool:
-        """Whether a server's line belongs to the answer that follows it, as IMAP's CAPABILITY at login does."""
-        return False
-
-    def on_literal(self, lane: Lane, data: bytes | None) -> None:
-        """A literal is complete; ``data`` when it was to be kept."""
-
-    def on_block_bytes(self, lane: Lane, data: bytes, start: int) -> int | None:
-        """The next bytes of a dot block, at offset ``start``; gives the offset from which on the rest is secret."""
-        return None
-
-    def on_block(self, lane: Lane) -> None:
-        """A dot block is complete."""
-
-    def in_dialogue(self) -> bool:
-        """Whether the client's next line goes on with what it began before: a command with literals, SASL."""
-        return False
-
-    def unanswered(self) -> int:
-        """How many commands of the client have no answer yet."""
-        return 0
-
-    def on_server_silent(self) -> None:
-        """No answer will come any more while the client is held: decide what the rest of the client's bytes is."""
-
-    def long_line_is_secret(self, lane: Lane, head: bytes) -> bool:
-        """Whether a line over the limit is secret, from its first ``LINE_LIMIT`` bytes."""
-        return lane is self.client
-
-    def is_harmless(self, lane: Lane, head: bytes) -> bool:
-        """Whether an unfinished line that begins with ``head`` can't hold a secret, whatever follows."""
-        return False
-
     # -- for the grammars: what a subclass says -----------------------------------------------------------------
 
     def hold(self) -> None:
@@ -194,7 +151,7 @@ class Framer:
         """Nothing is understood from here on."""
         self._decide_all(lane)
         lane.mode = Mode.REST
-        lane.secret_at = lane.begin if secret else None
+        lane.secret_at = lane.tape.start if secret else None
 
     def tls_accepted(self) -> None:
         """The server agreed to STARTTLS or STLS: what follows is a TLS handshake, or its decrypted inside."""
@@ -237,6 +194,7 @@ class Framer:
         self.client.held = False
         for lane in self.lanes.values():
             self.opaque(lane, secret=True)
+            lane.secret_at = lane.begin
             self._step(lane)
 
     def _unhold(self) -> bool:
@@ -264,7 +222,7 @@ class Framer:
             return self._step_long(lane)
         lane.tape.skip(lane.tape.size)
         if lane.ended:
-            self._emit(lane, Kind.OPAQUE)
+            self._emit(lane, Kind.OPAQUE, secrets=self._end_secret(lane, lane.tape.start))
         return False
 
     def _step_line(self, lane: Lane) -> bool:

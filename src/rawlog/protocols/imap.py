@@ -1,34 +1,39 @@
-"""IMAP: commands, literals, continuations, and who logged in (RFC 3501, 9051, 7888, 4959, 2177, 4978, 4467).
+"""IMAP: commands, literals, continuations, and who logged in (RFC 3501, 9051, 7888, 4959, 2177, 4978, 4467, 8437).
 
 Knows: as much of the grammar as a recorder needs to cut the stream, find the user and mask the credentials.
 Must not know: mailboxes, messages, sockets. It decides nothing for the wire; the bytes have been forwarded already.
+
+Deny by default: while nobody is logged in, everything the client sends is secret but what is known to be none; later,
+what is no command is secret still.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from rawlog.protocols import imap_arguments as arguments
 from rawlog.protocols import sasl
 from rawlog.protocols.framing import Framer, Lane, Span
+from rawlog.protocols.imap_arguments import LITERAL, before_literal
 
-OUTSTANDING_LIMIT = 10_000  # commands without an answer that are remembered; the oldest is forgotten beyond that
-NAME_LIMIT = 1024  # a longer user name in a literal is not kept
+OUTSTANDING_LIMIT = 1000  # commands without an answer that are remembered; the oldest is forgotten beyond that
+TAG_LIMIT = 64  # bytes of a tag that are looked at; no client needs more
+NAME_LIMIT = 1024  # a longer user name in a literal is masked and not kept
 
 _COMMAND = re.compile(rb"([^\s]+)[ \t]+([^\s]+)[ \t]*")
-_LITERAL = re.compile(rb"~?\{(\d{1,19})(\+?)\}$")
-_QUOTED = re.compile(rb'"(?:[^"\\\r\n]|\\.)*"', re.DOTALL)
-_ATOM = re.compile(rb'[^\s"(){}\x00-\x1f\x7f]+')
-_STATUS = re.compile(rb"\* (?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
-_URL_TOKEN = re.compile(rb';urlauth=[^:\s"]*:[^:\s"]*:([^\s")]+)', re.IGNORECASE)
+_TAGGED = re.compile(rb"([^\s*+]\S*) (OK|NO|BAD)\b", re.IGNORECASE)
+_UNTAGGED = re.compile(rb"\* ([A-Z]+)", re.IGNORECASE)
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_STATUS = frozenset(b"OK NO BAD BYE PREAUTH".split())
 
-# Commands whose arguments hold no credential (before login everything else is masked as a malformed login).
-_HARMLESS = frozenset(b"CAPABILITY NOOP LOGOUT ID STARTTLS ENABLE IDLE COMPRESS SELECT LANGUAGE".split())
-_SENSITIVE = (b"LOGIN", b"AUTHENTICATE", b"URLFETCH", b"GENURLAUTH")
-_SENSITIVE_DATA = (b"* GENURLAUTH", b"* URLFETCH", b"+")
-_HELD_FOR_VERDICT = {b"STARTTLS": "tls", b"COMPRESS": "compress", b"UNAUTHENTICATE": "unauthenticate"}
+# What a client may send before login and is no secret: commands without arguments, and commands with harmless ones.
+_BARE = frozenset(b"CAPABILITY IDLE LOGOUT NOOP STARTTLS UNAUTHENTICATE".split())
+_OPEN = frozenset(b"COMPRESS ENABLE ID LANGUAGE".split())
+_LOGINS = (b"AUTHENTICATE", b"LOGIN")
+# Commands whose answer decides about what the client sends behind them.
+_DECISIVE = {b"COMPRESS": "compress", b"IDLE": "idle", b"STARTTLS": "tls", b"UNAUTHENTICATE": "unauthenticate"}
 
 
 @dataclass
@@ -38,10 +43,18 @@ class _Command:
     tag: bytes
     verb: bytes
     secret: bool = False  # all of it, literals included
-    arguments: int = 0  # of LOGIN, counted
-    user: bytes | None = None  # of LOGIN
-    user_at: Span | None = None  # where the only argument of LOGIN stands, until a second one comes
+    login: arguments.Login | None = None
     literal: tuple[int, bool] | None = None  # size and secrecy of a literal that waits for "+"
+    answered: bool = False  # before it was complete
+
+
+@dataclass
+class _Wait:
+    """What the client is held for: ``+``, or the answer to ``tag`` behind ``earlier`` others of the same tag."""
+
+    tag: bytes
+    what: str  # "literal", "idle" or "sasl", which "+" goes on with; "login", or a value of _DECISIVE
+    earlier: int
 
 
 class ImapFramer(Framer):
@@ -52,14 +65,13 @@ class ImapFramer(Framer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._command: _Command | None = None
-        self._outstanding: dict[bytes, deque[str]] = {}  # tag -> what was asked, oldest first
+        self._wait: _Wait | None = None
+        self._outstanding: dict[bytes, int] = {}  # commands without an answer by tag, oldest tag first
         self._count = 0
-        self._continuations: deque[tuple[bytes, str]] = deque()  # who waits for "+": tag, "idle" | "literal" | "sasl"
         self._sasl: sasl.Exchange | None = None
         self._sasl_turn = False  # the client's next line is a SASL response
         self._login_user: bytes | None = None
-        self._in_data = False  # the server's next line continues untagged data after a literal
-        self._data_secret = False
+        self._data: bytes | None = None  # the response that the server's next line goes on with, after a literal
 
     # -- the client ---------------------------------------------------------------------------------------------
 
@@ -69,202 +81,184 @@ class ImapFramer(Framer):
             return self._sasl_response(text, start)
         command = self._command
         if command is None:
-            command, arguments_at = self._new_command(text)
-            if command is None:
-                return self._stray_line(text, start)
-            spans = self._first_line(command, text, start, arguments_at)
+            match = _COMMAND.match(text)
+            if match is None:
+                return _stray_line(text, start)
+            command = self._command = self._new_command(match)
+            if command.verb == b"AUTHENTICATE":
+                return self._authenticate(command, text, start, match.end())
+            spans = self._arguments(command, text, match.end(), start, first=True)
         else:
-            spans = self._next_line(command, text, 0, start)
-        literal = _LITERAL.search(text)
-        if literal and not self._sasl:
-            self._begin_literal(command, int(literal[1]), nonsync=literal[2] == b"+")
-        else:
-            spans.extend(self._end_command(command))
-        return spans
-
-    def _new_command(self, text: bytes) -> tuple[_Command | None, int]:
-        match = _COMMAND.match(text)
-        if match is None:
-            return None, 0
-        self._command = _Command(match[1], match[2].upper())
-        self._remember(match[1], "other")
-        return self._command, match.end()
-
-    def _stray_line(self, text: bytes, start: int) -> list[Span]:
-        """A line that is no command: DONE, a blank line; before login perhaps a stray password."""
-        if self.authenticated or not text or text.upper() == b"DONE":
-            return []
-        return [(start, start + len(text))]
-
-    def _first_line(self, command: _Command, text: bytes, start: int, at: int) -> list[Span]:
-        verb = command.verb
-        if verb == b"AUTHENTICATE":
-            return self._authenticate(command, text, start, at)
-        if verb == b"IDLE":
-            self._continuations.append((command.tag, "idle"))
-        if verb == b"UID" or verb in _HARMLESS or verb in _HELD_FOR_VERDICT:
-            return []
-        if verb != b"LOGIN" and not self.authenticated:
-            command.secret = True
-            return [(start, start + len(text))]
-        return self._next_line(command, text, at, start)
-
-    def _next_line(self, command: _Command, text: bytes, at: int, start: int) -> list[Span]:
-        """The arguments of a command that may hold a secret: from ``at`` on in its first line, or a later line."""
-        if command.secret:
-            return [(start + at, start + len(text))] if at < len(text) else []
-        if command.verb == b"LOGIN":
-            return self._login_arguments(command, text, at, start)
-        if command.verb in _SENSITIVE:
-            return [(start + m.start(1), start + m.end(1)) for m in _URL_TOKEN.finditer(text)]
-        return []
-
-    def _login_arguments(self, command: _Command, text: bytes, at: int, start: int) -> list[Span]:
-        """The first argument is the user's name, everything behind it is secret; what is malformed, all of it."""
-        spans: list[Span] = []
-        while (at := _skip_blanks(text, at)) < len(text):
-            if _LITERAL.match(text, at):
-                command.arguments += 1
-                break
-            word = _QUOTED.match(text, at) or _ATOM.match(text, at)
-            if word is None or (word.end() < len(text) and text[word.end()] not in b" \t"):
-                spans.append((start + at, start + len(text)))
-                command.arguments += 2
-                break
-            command.arguments += 1
-            if command.arguments == 1:
-                command.user, command.user_at = _unquote(word[0]), (start + word.start(), start + word.end())
-                self.client.pin = command.user_at[0]
-            else:
-                spans.append((start + word.start(), start + word.end()))
-            at = word.end()
-        if command.arguments > 1:
             self.client.pin = None
+            spans = self._arguments(command, text, 0, start, first=False)
+        if literal := LITERAL.search(text):
+            self._begin_literal(command, text, int(literal[1]), nonsync=literal[2] == b"+")
+        else:
+            spans += self._end_command(command)
         return spans
 
-    def _begin_literal(self, command: _Command, size: int, *, nonsync: bool) -> None:
-        secret = command.secret or (command.verb == b"LOGIN" and command.arguments > 1)
-        secret = secret or command.verb in (b"URLFETCH", b"GENURLAUTH")
+    def _new_command(self, match: re.Match[bytes]) -> _Command:
+        command = _Command(match[1][:TAG_LIMIT], match[2].upper())
+        if command.verb == b"LOGIN":
+            command.login = arguments.Login()
+        elif command.verb != b"AUTHENTICATE":
+            command.secret = self._is_suspect(command, match.string[match.end() :])
+        if self._count >= OUTSTANDING_LIMIT:
+            self._count -= self._outstanding.pop(next(iter(self._outstanding)))
+        self._outstanding[command.tag] = self._outstanding.get(command.tag, 0) + 1
+        self._count += 1
+        return command
+
+    def _is_suspect(self, command: _Command, rest: bytes) -> bool:
+        """Whether the command may be a login that went wrong: one without a tag, or what nobody sends before login."""
+        if _names_login(command.tag, command.verb):
+            return True
+        known = command.verb in _OPEN or (command.verb in _BARE and not rest)
+        return not self.authenticated and (not known or b"\r" in rest)
+
+    def _arguments(self, command: _Command, text: bytes, at: int, start: int, *, first: bool) -> list[Span]:
+        """The secrets in the arguments: from ``at`` on in a command's first line, or in a later line."""
+        if command.secret:
+            return [(start, start + before_literal(text))]
+        if command.login:
+            return command.login.line(text, at, start)
+        return arguments.secrets_in(command.verb, text, at, start, first=first)
+
+    def _begin_literal(self, command: _Command, text: bytes, size: int, *, nonsync: bool) -> None:
+        if command.login:
+            secret = not command.login.name_follows or size > NAME_LIMIT
+        else:
+            # Before login a server may take the literal of an innocent command for commands.
+            secret = command.secret or not self.authenticated or arguments.has_secret_literal(command.verb, text)
         if nonsync:
             self._literal(command, size, secret)
             return
         command.literal = (size, secret)
-        self._continuations.append((command.tag, "literal"))
-        self.hold()
+        self._hold_for("literal", command.tag)
 
     def _literal(self, command: _Command, size: int, secret: bool) -> None:
-        is_name = command.verb == b"LOGIN" and command.arguments == 1 and not command.secret
+        is_name = command.login is not None and command.login.name_follows and not secret
         if is_name:
-            command.user_at = (self.client.tape.start, self.client.tape.start + size)
-            self.client.pin = command.user_at[0]
+            self.client.pin = self.client.tape.start
         self.expect_literal(self.client, size, secret=secret, keep=NAME_LIMIT if is_name else 0)
 
     def on_literal(self, lane: Lane, data: bytes | None) -> None:
-        command = self._command
-        if lane is self.client and command is not None and data is not None:
-            command.user = data
+        login = self._command.login if lane is self.client and self._command else None
+        if login and login.name_follows:
+            login.literal(lane.begin - len(data or b""), data)
 
     def _end_command(self, command: _Command) -> list[Span]:
         """The command's last line is there."""
-        self._command = None
-        self.client.pin = None
-        if command.verb == b"LOGIN":
-            self._login_user = command.user if command.arguments == 2 else None
-            self._await(command.tag, "login")
-            if command.arguments == 1 and command.user_at:  # LOGIN with one argument: perhaps the password
-                return [command.user_at]
-        elif command.verb in _HELD_FOR_VERDICT:
-            self._await(command.tag, _HELD_FOR_VERDICT[command.verb])
-        return []
+        self._command = self.client.pin = None
+        what = "login" if command.login else _DECISIVE.get(command.verb)
+        if what and not command.answered:
+            self._hold_for(what, command.tag)
+        if command.login is None:
+            return []
+        self._login_user = command.login.user
+        return command.login.end()
+
+    def _hold_for(self, what: str, tag: bytes) -> None:
+        self._wait = _Wait(tag, what, self._outstanding.get(tag, 1) - 1)
+        self.hold()
 
     # -- SASL ---------------------------------------------------------------------------------------------------
 
     def _authenticate(self, command: _Command, text: bytes, start: int, at: int) -> list[Span]:
-        words = text[at:].split(None, 1) or [b""]
-        self._sasl = sasl.Exchange(words[0])
-        self._continuations.append((command.tag, "sasl"))
-        self._await(command.tag, "authenticate")
-        if len(words) == 1:
-            return []
-        return _moved(self._sasl.client(words[1]), start + len(text) - len(words[1]))
+        """AUTHENTICATE mechanism [initial-response] (RFC 4959)."""
+        self._command = None
+        mechanism, payload = (*text[at:].split(None, 1), b"", b"")[:2]
+        self._sasl = sasl.Exchange(mechanism)
+        self._hold_for("sasl", command.tag)
+        spans = [] if sasl.is_mechanism(mechanism) else [(start + at, start + at + len(mechanism))]
+        if payload:
+            spans += _moved(self._sasl.client(payload), start + len(text) - len(payload))
+        return spans
 
     def _sasl_response(self, text: bytes, start: int) -> list[Span]:
         self._sasl_turn = False
         self.hold()
-        if self._sasl is None:
-            return [(start, start + len(text))]
-        tag = next((tag for tag, asked in self._outstanding.items() if "authenticate" in asked), b"")
-        self._continuations.append((tag, "sasl"))
-        return _moved(self._sasl.client(text), start)
+        return _moved(self._sasl.client(text), start) if self._sasl else _stray_line(text, start)
 
     # -- the server ---------------------------------------------------------------------------------------------
 
     def on_server_line(self, line: bytes, start: int) -> list[Span]:
         text = line.rstrip(b"\r\n")
-        if self._in_data:
-            return self._data_line(text, start)
-        if text[:1] == b"+" and text[1:2] in (b"", b" "):
+        if start == 0:
+            self._begin(text)
+        if self._data is not None:
+            return self._data_line(self._data, text, start, first=False)
+        if text[:1] == b"+":
             return self._continue(text, start)
-        if text.startswith(b"* "):
-            return self._untagged(text, start)
+        if text[:2] == b"* ":
+            name = _UNTAGGED.match(text)
+            verb = name[1].upper() if name else b""
+            return [] if verb in _STATUS else self._data_line(verb, text, start, first=True)
         self._tagged(text)
         return []
 
-    def _untagged(self, text: bytes, start: int) -> list[Span]:
-        if _STATUS.match(text):
-            if text[2:9].upper() == b"PREAUTH":
-                self.authenticated = True
-            return []
-        self._data_secret = text[:12].upper().startswith((b"* GENURLAUTH", b"* URLFETCH"))
-        return self._data_line(text, start)
+    def _begin(self, text: bytes) -> None:
+        """The first line: a greeting, else the conversation is recorded from behind its login, as by rawlog_dir."""
+        tagged = _TAGGED.match(text)
+        if tagged:
+            self.authenticated |= tagged[2].upper() == b"OK"
+        elif text[:2] == b"* ":
+            name = _UNTAGGED.match(text)
+            self.authenticated |= name is None or name[1].upper() not in (b"OK", b"NO", b"BAD", b"BYE")
 
-    def _data_line(self, text: bytes, start: int) -> list[Span]:
-        literal = _LITERAL.search(text)
-        self._in_data = literal is not None
+    def _data_line(self, verb: bytes, text: bytes, start: int, *, first: bool) -> list[Span]:
+        literal = LITERAL.search(text)
+        self._data = verb if literal else None
         if literal:
-            self.expect_literal(self.server, int(literal[1]), secret=self._data_secret)
-        if not self._data_secret:
-            return []
-        return [(start + m.start(1), start + m.end(1)) for m in _URL_TOKEN.finditer(text)]
+            self.expect_literal(self.server, int(literal[1]), secret=arguments.has_secret_literal(verb, text))
+        return arguments.secrets_in(verb, text, 2 if first else 0, start, first=first)
 
     def _continue(self, text: bytes, start: int) -> list[Span]:
-        """``+``: the answer to the oldest that waits for one; the text is a challenge when that is SASL."""
-        asked = self._continuations.popleft()[1] if self._continuations else ""
-        if asked == "literal" and self._command and self._command.literal:
-            size, secret = self._command.literal
-            self._command.literal = None
-            self.release()
-            self._literal(self._command, size, secret)
-        elif asked == "sasl":
+        """``+``: what the client is held for may go on; the text is a challenge when that is SASL."""
+        challenge = text[1:].lstrip(b" ")
+        # Where only this side is recorded, nobody says whether it is a challenge.
+        alone = not (self.authenticated or self._count) and _BASE64.fullmatch(challenge)
+        is_secret = self._sasl is not None or alone
+        what = self._wait.what if self._wait else ""
+        if what == "sasl":
             self._sasl_turn = True
             self.release()
-        if self._sasl is not None:
-            challenge = text[1:].lstrip(b" ")
-            return _moved(sasl.secret_span(challenge), start + len(text) - len(challenge))
-        return []
+        elif what in ("literal", "idle"):
+            self._wait = None
+            self.release()
+            self._literal_may_come()
+        return _moved(sasl.secret_span(challenge), start + len(text) - len(challenge)) if is_secret else []
+
+    def _literal_may_come(self) -> None:
+        """The literal of the command in progress, if that waits for one, may come now."""
+        command = self._command
+        if command and command.literal:
+            (size, secret), command.literal = command.literal, None
+            self._literal(command, size, secret)
 
     def _tagged(self, text: bytes) -> None:
-        tag, _, rest = text.partition(b" ")
-        asked = self._outstanding.get(tag)
-        if not asked:
-            if not self.authenticated and not self._outstanding and rest[:3].upper() == b"OK ":
-                self.authenticated = True  # the recording begins at the login's answer, as rawlog_dir does
+        match = _TAGGED.match(text)
+        tag = match[1][:TAG_LIMIT] if match else b""
+        if match is None or tag not in self._outstanding:
             return
-        what = asked.popleft()
+        self._outstanding[tag] -= 1
         self._count -= 1
-        if not asked:
+        if not self._outstanding[tag]:
             del self._outstanding[tag]
-            self._continuations = deque(c for c in self._continuations if c[0] != tag)
-            if self._command and self._command.tag == tag and self._command.literal:  # the literal is refused
-                self._command = None
-                self.client.pin = None
-                self.release()
-        self._verdict(what, rest[:3].upper() in (b"OK ", b"OK"))
+        wait, command = self._wait, self._command
+        if wait is not None and wait.tag == tag:
+            if wait.earlier:
+                wait.earlier -= 1
+            else:
+                self._wait = None
+                self._verdict(wait.what, match[2].upper() == b"OK")
+        elif command is not None and command.tag == tag and tag not in self._outstanding:
+            command.answered = True
 
     def _verdict(self, what: str, ok: bool) -> None:
-        if what == "other":
-            return
-        if what == "authenticate":
+        if what == "literal":  # refused
+            self._command = self.client.pin = None
+        elif what == "sasl":
             self._logged_in(ok, self._sasl.user if self._sasl else None)
             self._sasl, self._sasl_turn = None, False
         elif what == "login":
@@ -288,58 +282,53 @@ class ImapFramer(Framer):
     def unanswered(self) -> int:
         return self._count
 
-    def leads_answer(self, line: bytes) -> bool:
-        return line[:12].upper() == b"* CAPABILITY"
-
     # -- holds and limits ---------------------------------------------------------------------------------------
 
     def on_server_silent(self) -> None:
         """No answer will come: a literal follows its announcement, a SASL response follows AUTHENTICATE."""
-        command = self._command
-        if command and command.literal:
-            size, secret = command.literal
-            command.literal = None
-            self._literal(command, size, secret)
-        elif self._sasl:
-            following = self.client.tape.peek(256).partition(b"\n")[0].rstrip(b"\r")
+        wait, self._wait = self._wait, None
+        following = self.client.tape.peek(256).partition(b"\n")[0].rstrip(b"\r")
+        if self._sasl:
             self._sasl_turn = len(following.split()) < 2
             self._sasl = self._sasl if self._sasl_turn else None
+        elif wait and wait.what == "compress" and not following.isascii():
+            self.compress_accepted()
+        self._literal_may_come()
 
     def long_line_is_secret(self, lane: Lane, head: bytes) -> bool:
         return not self.is_harmless(lane, head[:64])
 
     def is_harmless(self, lane: Lane, head: bytes) -> bool:
         if lane is self.server:
-            if self._sasl is not None or self._data_secret:
-                return False
-            start = head[:12].upper()
-            return not any(start.startswith(word) or word.startswith(start) for word in _SENSITIVE_DATA)
+            return self._is_harmless_response(head)
         if not self.authenticated or self._command or self._sasl_turn:
             return False
         command = _COMMAND.match(head)
-        return command is not None and command.end() < len(head) and command[2].upper() not in _SENSITIVE
+        if command is None or command.end() == len(head):
+            return False
+        verb = command[2].upper()
+        return not _names_login(command[1], verb) and not arguments.may_hold_secret(verb)
 
-    def _remember(self, tag: bytes, asked: str) -> None:
-        if self._count >= OUTSTANDING_LIMIT:
-            oldest = next(iter(self._outstanding))
-            self._count -= len(self._outstanding.pop(oldest))
-        self._outstanding.setdefault(tag, deque()).append(asked)
-        self._count += 1
+    def _is_harmless_response(self, head: bytes) -> bool:
+        if self._data is not None:
+            return not arguments.may_hold_secret(self._data)
+        if self._sasl or head[:1] == b"+" or head in (b"*", b"* "):
+            return False
+        name = _UNTAGGED.match(head)
+        return name is None or (name.end() < len(head) and not arguments.may_hold_secret(name[1].upper()))
 
-    def _await(self, tag: bytes, asked: str) -> None:
-        """Hold until the answer to the command just begun under ``tag``, which asked for ``asked``."""
-        self._outstanding.setdefault(tag, deque([asked]))[-1] = asked
-        self.hold()
-
-
-def _skip_blanks(text: bytes, at: int) -> int:
-    while at < len(text) and text[at] in b" \t":
-        at += 1
-    return at
+    def leads_answer(self, line: bytes) -> bool:
+        return line[:12].upper() == b"* CAPABILITY"
 
 
-def _unquote(word: bytes) -> bytes:
-    return re.sub(rb"\\(.)", rb"\1", word[1:-1], flags=re.DOTALL) if word[:1] == b'"' else word
+def _names_login(tag: bytes, verb: bytes) -> bool:
+    """Whether a login stands where the tag should be, or something like one behind it."""
+    return tag.upper() in _LOGINS or any(login in verb for login in _LOGINS)
+
+
+def _stray_line(text: bytes, start: int) -> list[Span]:
+    """A line that is no command: the end of IDLE, an empty line, or perhaps a password."""
+    return [] if text.upper() == b"DONE" else _moved(sasl.payload_span(text), start)
 
 
 def _moved(span: Span | None, offset: int) -> list[Span]:
