@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
@@ -138,6 +137,8 @@ def _checked(scheme: str, word: str, protocol: str | None) -> tuple[str, Tls, in
     """What the scheme says, once it is known and speaks the wanted protocol."""
     name = scheme.lower()
     if name not in SCHEMES:
+        from difflib import get_close_matches  # only for the message
+
         near = get_close_matches(name, SCHEMES, 1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(SCHEMES)}"
         raise ConfigError(f"backend '{word}': unknown scheme '{scheme}': {hint}")
@@ -161,8 +162,21 @@ def host_and_port(place: str, who: str) -> tuple[str, int | None]:
     host, colon, port = place.partition(":")
     if not host:
         raise ConfigError(f"{who}: the host is missing: write HOST:PORT")
-    _check_name(host, who)
+    check_host(host, who)
     return host, _port(port, who) if colon else None
+
+
+def check_host(host: str, who: str) -> None:
+    """Raise ConfigError, opened by ``who``, when this is no host name, no IPv4 and no (bare) IPv6 address."""
+    if ":" in host:
+        _check_address(host, who)
+    elif re.fullmatch(r"[0-9.]+", host):
+        try:
+            IPv4Address(host)
+        except ValueError:
+            raise ConfigError(f"{who}: '{host}' is not an IPv4 address: four numbers from 0 to 255") from None
+    elif not _HOST_NAME.fullmatch(host):
+        raise ConfigError(f"{who}: '{host}' is not a host name: letters, digits, '-' and '.' are allowed")
 
 
 def _check_address(host: str, who: str) -> None:
@@ -170,16 +184,6 @@ def _check_address(host: str, who: str) -> None:
         IPv6Address(host)
     except ValueError:
         raise ConfigError(f"{who}: '{host}' is not an IPv6 address: brackets are for IPv6 only") from None
-
-
-def _check_name(host: str, who: str) -> None:
-    if re.fullmatch(r"[0-9.]+", host):
-        try:
-            IPv4Address(host)
-        except ValueError:
-            raise ConfigError(f"{who}: '{host}' is not an IPv4 address: four numbers from 0 to 255") from None
-    elif not _HOST_NAME.fullmatch(host):
-        raise ConfigError(f"{who}: '{host}' is not a host name: letters, digits, '-' and '.' are allowed")
 
 
 def _port(text: str, who: str) -> int:

@@ -40,6 +40,18 @@ class Spec:
     protocols: tuple[str, ...] = ()
 
 
+def _parse_protocols(text: str) -> tuple[str, ...]:
+    """Protocols by Dovecot's names, in our order; ``none`` is none."""
+    words = () if text == "none" else values.words(text)
+    for word in words:
+        if word not in PROTOCOLS:
+            raise ValueError(f"'{word}' is no protocol here: there are {', '.join(PROTOCOLS)}")
+    return tuple(protocol for protocol in PROTOCOLS if protocol in words)
+
+
+_PROTOCOLS = Kind(_parse_protocols, lambda words: " ".join(words) or "none")
+
+
 def _one(default: object, kind: Kind, why: str) -> Any:
     """A setting with one value for the whole service."""
     return dataclasses.field(default=default, metadata={"spec": Spec(kind, why)})
@@ -59,8 +71,8 @@ class Settings:
     """
 
     # The service.
-    protocols: tuple[str, ...] = _one(_ALL, values.WORDS, "Protocols that are served where they have a rawlog_backend.")
-    listen: tuple[str, ...] = _one(("*", "::"), values.WORDS, "Addresses of listeners that name none of their own.")
+    protocols: tuple[str, ...] = _one(_ALL, _PROTOCOLS, "Protocols that are served where they have a rawlog_backend.")
+    listen: tuple[str, ...] = _one(("*", "::"), values.ADDRESSES, "Addresses of listeners that name none of their own.")
     base_dir: str = _one("/run/dovecot", values.ABSOLUTE, "Where unix sockets with relative names are made.")
     log_path: str = _one("/dev/stderr", values.LOG, "Where messages go: a file, /dev/stderr or syslog.")
     import_environment: tuple[str, ...] = _one(
@@ -68,10 +80,10 @@ class Settings:
     )
 
     # Who a user is.
-    mail_home: str = _per(
-        _ALL, "", values.DIRECTORY, "The home directory where userdb returns none: what %h stands for."
+    mail_home: str = _per(_ALL, "", values.HOME, "The home directory where userdb returns none: what %h stands for.")
+    auth_username_format: str = _one(
+        "%Lu", values.USER_TEXT, "What is looked up for a user's name: %Lu is in lower case."
     )
-    auth_username_format: str = _one("%Lu", values.TEXT, "What is looked up for a user's name: %Lu is in lower case.")
     auth_username_chars: str = _one(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@",
         values.TEXT,

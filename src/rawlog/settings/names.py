@@ -8,7 +8,6 @@ Must not know: what a setting means.
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -68,6 +67,8 @@ def sections_in(section: str) -> frozenset[str]:
 
 def nearest(name: str, known: Collection[str]) -> str:
     """What to say after an unknown name: ``did you mean rawlog_dir?``, or what is there, or where to look."""
+    from difflib import get_close_matches  # only for the message
+
     near = get_close_matches(name, sorted(known), 1, 0.6)
     if near:
         return f"did you mean {near[0]}?"

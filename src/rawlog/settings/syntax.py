@@ -52,7 +52,7 @@ def read(path: str) -> Tree:
                 data, name = file.read(MAX_FILE_SIZE + 1), path
         except OSError as error:
             raise ConfigError(
-                f"{printable(path)}: {error.strerror}: give a configuration file that can be read"
+                f"{printable(path)}: {error.strerror}: give a configuration that can be read: -c FILE"
             ) from None
     reader.include(data, name, reader.tree.items)
     return reader.tree

@@ -14,7 +14,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from rawlog.settings import variables
-from rawlog.settings.backend import Backend, host_and_port, parse_backend
+from rawlog.settings.backend import Backend, check_host, host_and_port, parse_backend
+from rawlog.settings.usertext import UserText
 
 Network = IPv4Network | IPv6Network
 
@@ -143,6 +144,14 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def parse_addresses(text: str) -> tuple[str, ...]:
+    """Addresses to listen on: ``*`` (all of IPv4), ``::`` (all of IPv6), addresses, host names."""
+    for word in words(text):
+        if word != "*":
+            check_host(word, "an address")
+    return words(text)
+
+
 def parse_directory(text: str) -> str:
     """Where recordings go: empty (nowhere), ``/path/%u``, ``%h/path`` or ``tcp:HOST:PORT``."""
     if text.startswith("tcp:"):
@@ -206,7 +215,7 @@ def parse_mode(text: str) -> int:
 
 def parse_user_name(text: str) -> str:
     """The name of a system user or group; whether there is one is seen at the start."""
-    if not re.fullmatch(r"[A-Za-z0-9_$][A-Za-z0-9_.-]*\$?|", text):
+    if not re.fullmatch(r"([A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?", text):
         raise ValueError("give the name of a user of this system")
     return text
 
@@ -239,14 +248,28 @@ def _show_backend(value: Backend | None) -> str:
     return "" if value is None else str(value)
 
 
+def parse_user_text(text: str) -> str:
+    """A text with %u, %n and %d."""
+    UserText(text)
+    return text
+
+
+def parse_home(text: str) -> str:
+    """A home directory with %u, %n and %d; may be empty."""
+    return parse_user_text(parse_absolute(text)) if text else text
+
+
 BOOL = Kind(parse_bool, lambda value: "yes" if value else "no")
 TEXT = Kind(str)
 WORDS = Kind(words, _show_words)
+ADDRESSES = Kind(parse_addresses, _show_words)
 TIME = Kind(parse_time, show_time)
 TIME_OR_UNLIMITED = or_unlimited(parse_time, show_time)
 SIZE_OR_UNLIMITED = or_unlimited(parse_size, show_size)
 SPACE = Kind(parse_space, show_space)
 NETWORKS = Kind(parse_networks, _show_words)
+USER_TEXT = Kind(parse_user_text)
+HOME = Kind(parse_home)
 DIRECTORY = Kind(parse_directory)
 ABSOLUTE = Kind(parse_absolute)
 PATH = Kind(parse_plain_path)
