@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +17,7 @@ IN, OUT = Direction.IN, Direction.OUT
 T = 1795385217427810
 
 
-def encode(events: list[Event], header: dict[str, str] | None = None) -> bytes:
+def encode(events: Sequence[Event], header: dict[str, str] | None = None) -> bytes:
     encoder = NativeEncoder(header or {})
     written = [
         encoder.chunk(event.at, event.direction, event.data) if isinstance(event, Chunk) else encoder.mark(event)
@@ -45,6 +48,19 @@ def test_the_format_is_what_its_page_shows() -> None:
         b'\n1795385217.427815 mark gap {"cause": "No space left on device"}\n'
     )
     assert decode(written) == events
+
+
+def test_the_example_on_the_page_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs/formats/native.md").read_bytes()
+    example = page.split(b"```\n")[1].replace(b"\n\n", b"\r\n\n")  # the lines of mail protocols end with CR LF
+    events = decode(example)
+    assert [event.name if isinstance(event, Mark) else event.data for event in events] == [
+        "opened",
+        b"a2 NOOP\r\n",
+        b"a2 OK NOOP completed (0.001 secs).\r\n",
+        "closed",
+    ]
+    assert encode(events, {"name": "alice", "protocol": "imap"}) == example
 
 
 def test_a_recording_without_events_is_its_first_line() -> None:
@@ -107,9 +123,10 @@ def test_a_torn_end_costs_only_itself(length: int) -> None:
     assert complete == EVENTS[: len(complete)]
     rest = events[len(complete) :]
     if rest and isinstance(rest[0], Chunk):
-        torn = EVENTS[len(complete)]
+        torn, given = EVENTS[len(complete)], rest.pop(0)
         assert isinstance(torn, Chunk)
-        assert torn.data.startswith(rest.pop(0).data)
+        assert isinstance(given, Chunk)
+        assert torn.data.startswith(given.data)
     assert all(isinstance(event, Mark) and event.name == "gap" for event in rest)
     assert len(rest) <= 1
 

@@ -212,7 +212,7 @@ def test_strict_reading_names_the_damaged_line(tmp_path: Path) -> None:
 
 def test_a_directory_and_single_paths_give_each_recording_once() -> None:
     folder = BASIC.parent
-    given = [f"{BASIC}.out", f"{BASIC}.in", folder]
+    given = [f"{BASIC}.out", f"{BASIC}.in", str(folder)]
     assert [Path(recording.name).name for recording in open_paths(given)] == [
         "20261122-220657.3831.1",
         "20261122-220658.3984.1",
