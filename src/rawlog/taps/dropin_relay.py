@@ -1,0 +1,68 @@
+"""The drop-in's child: a relay for one login, in a process of its own.
+
+Knows: which descriptors it needs, and the signals that end it. Must not know: options, directories. It is imported
+after the fork, while the mail program starts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+
+from rawlog.engine.loop import Loop
+from rawlog.events import Direction
+from rawlog.formats.dovecot import PairEncoder
+from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.recorder import Recorder
+from rawlog.recorder.sinks import FileSink
+from rawlog.taps.postlogin_session import Session
+
+
+def relay(
+    client: int,
+    server: int,
+    files: Sequence[tuple[str, int, str]],
+    *,
+    stamps: bool,
+    boundaries: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Relays between the descriptors until both sides are done. ``files``: direction, descriptor and path of each.
+
+    All other descriptors but standard error are closed: descriptor 3 leads to the mail process, which waits for its
+    end, and descriptor 1 is the client's too.
+    """
+    keep_only({client, server, 2, *(fd for _, fd, _ in files)})
+    os.chdir("/")
+    loop = Loop()
+    recorder = Recorder(
+        PairEncoder(stamps, boundaries),
+        {Direction(direction): FileSink(fd, path) for direction, fd, path in files},
+        name=files[0][2],
+        report=say,
+        flusher=Flusher(loop.call_later),
+    )
+    session = Session(
+        loop,
+        socket.socket(fileno=client),
+        socket.socket(fileno=server),
+        recorder,
+        keep_secrets=True,
+        on_end=lambda _: loop.stop(),
+    )
+    loop.add_signal(signal.SIGTERM, lambda: session.finish("the recorder was ended by SIGTERM"))
+    for number in (signal.SIGINT, signal.SIGHUP):  # meant for the program, which says goodbye; we record that
+        signal.signal(number, signal.SIG_IGN)
+    session.start()
+    loop.run()
+
+
+def keep_only(wanted: set[int]) -> None:
+    """Closes every other descriptor of this process."""
+    begin = 0
+    for fd in [*sorted(wanted), os.sysconf("SC_OPEN_MAX")]:
+        if begin < fd:  # an empty range would be taken for one without end
+            os.closerange(begin, fd)
+        begin = fd + 1
