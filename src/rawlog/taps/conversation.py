@@ -78,6 +78,7 @@ class Conversation:
         self._upgrade: Upgrade | None = None
         self._files: list[str] = []
         self._over = False
+        self._implicit_tls = implicit_tls
         self._dialect = dialect_for(service.protocol)
         self._observer = self._watch(Direction.IN, service.client_plans)
         self._backend_observer: Observer | None = None
@@ -136,6 +137,7 @@ class Conversation:
             backend_tls=service.backend.tls,
             backend_context=service.backend_context,
             backend_name=service.backend.host,
+            client_implicit=self._implicit_tls,
         )
         self._upgrade = Upgrade(
             self._loop,

@@ -17,14 +17,13 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rawlog.engine.leg import LegError
+from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Relay
 from rawlog.events import Direction
 from rawlog.protocols.framing import LINE_LIMIT, Framer, Kind
 from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then
 
-HELD_LIMIT = 64 * 1024  # client bytes ahead of the server's answers; beyond it the client is not read from
 SERVER_LIMIT = 1024 * 1024  # server bytes without an end of line before login: no mail server does this
 GREETING_TIMEOUT = 10.0  # seconds from the connection to the backend's greeting, TLS included: security.md 6.2
 _REWRITTEN = (Kind.LINE, Kind.BLOCK)
@@ -34,7 +33,8 @@ _REWRITTEN = (Kind.LINE, Kind.BLOCK)
 class Policy:
     """What the two legs are to be.
 
-    ``client_tls``: to offer STARTTLS with, None: not offered. ``plaintext_login``: a password is accepted without TLS.
+    ``client_tls``: to offer STARTTLS with, None: not offered. ``client_implicit``: the client's TLS begins with its
+    first byte, so that it counts as on while the handshake lasts. ``plaintext_login``: a password is accepted without.
     ``backend_tls``: ``none``, ``starttls`` or ``implicit`` (then TLS is on already). ``backend_context`` and
     ``backend_name``: how the backend's certificate is verified after STARTTLS.
     """
@@ -44,6 +44,7 @@ class Policy:
     backend_tls: str
     backend_context: ssl.SSLContext | None = None
     backend_name: str | None = None
+    client_implicit: bool = False
 
 
 class Upgrade:
@@ -68,18 +69,24 @@ class Upgrade:
         self._report = report
         self._on_tls = on_tls
         self._client = b""  # read from the client, not forwarded
+        self._at = 0  # how much of it is done with
+        self._stuck = False  # what is left of it waits for an answer of the server
+        self._paused = False  # meanwhile the client is not read from
         self._server = b""  # read from the server, not forwarded
         self._server_at = 0  # offset of self._server in the server's stream
         self._greeting: Greeting | None = None
         self._step: Step | None = None
         self._busy = False  # a TLS handshake with the client goes on
         self._over = False
+        self._greeted = False  # the client has heard something from the server
         self._timer = loop.call_later(GREETING_TIMEOUT, self._no_greeting)
 
     def begin(self) -> None:
         """Step into the relay's path, and begin with the backend. Call it before the relay is started."""
         self._relay.filters[Direction.IN] = self._from_client
         self._relay.filters[Direction.OUT] = self._from_server
+        review = self._relay.server.on_change
+        self._relay.server.on_change = lambda: self._server_changed(review)
         if self._policy.backend_tls == "starttls":
             self._greeting = self._dialect.starttls()
             self._step = Step.READ_LINE
@@ -91,22 +98,18 @@ class Upgrade:
         if self._over:
             return b""
         self._server += data
-        if self._greeting is None:
-            return self._server_lines()
         self._lead()
-        return self._greeted()
-
-    def _greeted(self) -> bytes:
-        """The greeting for the client, when the dialogue that makes it is over."""
-        return b"" if self._greeting is not None or self._over else self._server_lines()
+        return b""
 
     def _lead(self) -> None:
-        """Go on with the greeting dialogue as far as lines are there."""
+        """Go on with the greeting dialogue as far as lines are there; when it is over, with what follows."""
         while self._greeting is not None and self._step is Step.READ_LINE and b"\n" in self._server:
             line, _, self._server = self._server.partition(b"\n")
             self._advance(self._greeting, line + b"\n")
-        if len(self._server) > LINE_LIMIT:
-            self._give_up(f"the server's greeting has a line of more than {LINE_LIMIT} bytes")
+        if self._greeting is not None and len(self._server) > LINE_LIMIT:
+            self._give_up(f"its greeting has a line of more than {LINE_LIMIT} bytes; check host and port")
+        if self._greeting is None and not self._over:
+            self._server_lines()
 
     def _advance(self, greeting: Greeting, line: bytes | None) -> None:
         try:
@@ -127,7 +130,8 @@ class Upgrade:
 
     def _start_backend_tls(self) -> None:
         if self._server:
-            self._give_up("the server sent more behind its answer to STARTTLS before TLS was on (response injection)")
+            count = len(self._server)
+            self._give_up(f"it sent {count} bytes behind its answer to STARTTLS (response injection); don't trust it")
             return
         context = self._policy.backend_context
         assert context is not None
@@ -145,57 +149,72 @@ class Upgrade:
         self._step = Step.READ_LINE
         self._advance(self._greeting, None)
         self._lead()
-        if greeting := self._greeted():
-            self._relay.client.write(greeting)
 
     def _no_greeting(self) -> None:
-        self._give_up(f"the server did not greet within {GREETING_TIMEOUT:.0f} seconds")
+        self._give_up(f"it did not greet within {GREETING_TIMEOUT:g} s; check that it is healthy, and the port")
+
+    def _server_changed(self, review: Callable[[], None]) -> None:
+        """The server's leg has ended, perhaps: nothing of it may be lost, nor leave a client without a word."""
+        server = self._relay.server
+        if self._over or not server.ended:
+            review()
+        elif not self._greeted:
+            self._give_up(f"{server.end_reason} before its greeting; look into the log of that server")
+        else:
+            if self._stuck:  # on an answer that never comes: no more of the client's may follow then
+                self._client = b""
+            self._step_out()
+            if self._stuck:
+                self._relay.filters[Direction.IN] = lambda data: b""
+            review()
 
     def _give_up(self, sentence: str) -> None:
         """There is no usable backend: the client is told so in its protocol, the operator why."""
         if self._over:
             return
         self._relay.client.write(self._dialect.refusal("The mail server can't be reached at the moment"))
-        self._end(sentence if sentence.startswith("backend") else f"backend: {sentence}")
+        name = self._relay.server.name
+        self._end(sentence if sentence.startswith(name) else f"{name}: {sentence}")
 
     # -- the server's lines -------------------------------------------------------------------------------------
 
-    def _server_lines(self) -> bytes:
-        """Forward the server's complete lines, put right."""
+    def _server_lines(self) -> None:
+        """Forward the server's complete lines, put right, and then what they set free of the client's."""
         fresh = self._server[self._framer.server.tape.end - self._server_at :]
         fragments = self._framer.feed(Direction.OUT, fresh)
         offer = self._offer()
-        forward = []
+        begin, end, forward = self._server_at, self._server_at, []
         for fragment in fragments:
             if fragment.direction is Direction.OUT:
-                piece = self._server[: fragment.end - self._server_at]
-                self._server = self._server[len(piece) :]
-                self._server_at = fragment.end
+                end = fragment.end
+                piece = self._server[fragment.start - begin : end - begin]
                 forward.append(self._dialect.rewrite(piece, offer) if fragment.kind in _REWRITTEN else piece)
+        self._server, self._server_at = self._server[end - begin :], end
         if forward:
+            self._greeted = True
             self._timer.cancel()
-        if len(self._server) > SERVER_LIMIT:
-            self._give_up(f"the server sent more than {SERVER_LIMIT} bytes without an end of line")
-            return b""
-        return self._forward(forward)
-
-    def _forward(self, forward: list[bytes]) -> bytes:
-        """What goes to the client now; an answer may also have set free what the client sent ahead."""
-        if self._dialect.until_login and self._framer.authenticated:
-            forward.append(self._server)
-            ahead, self._client, self._server = self._client, b"", b""
+            self._write(self._relay.client, b"".join(forward))
+        if self._framer.is_lost(Direction.OUT):
+            self._report("the conversation is not understood any more; it goes on")
             self._step_out()
+        elif self._dialect.until_login and self._framer.authenticated:
+            self._step_out()
+        elif len(self._server) > SERVER_LIMIT:
+            self._give_up(f"it sent more than {SERVER_LIMIT} bytes without an end of line; check host and port")
         else:
-            ahead = self._commands()
-        if ahead:
-            self._relay.server.write(ahead)
-        return b"".join(forward)
+            self._write(self._relay.server, self._commands())
+            self._read_on()
 
     def _step_out(self) -> None:
+        """Let go of everything; from here on the relay moves bytes unseen."""
         self._over = True
+        self._timer.cancel()
         self._relay.filters[Direction.IN] = None
         self._relay.filters[Direction.OUT] = None
-        self._relay.resume(Direction.IN)
+        self._write(self._relay.client, self._server)
+        self._write(self._relay.server, self._client)
+        self._client = self._server = b""
+        self._read_on()
 
     # -- the client's commands ----------------------------------------------------------------------------------
 
@@ -203,65 +222,76 @@ class Upgrade:
         if self._over:
             return b""
         self._client += data
-        forward = self._commands()
-        if len(self._client) > HELD_LIMIT:
+        self._write(self._relay.server, self._commands())
+        if self._stuck and not self._paused:
+            self._paused = True
             self._relay.pause(Direction.IN)
-        return forward
+        return b""
+
+    def _read_on(self) -> None:
+        """Read from the client again when nothing of it waits: only then its end may be passed on."""
+        if self._paused and (self._over or not self._stuck):
+            self._paused = False
+            self._relay.resume(Direction.IN)
 
     def _commands(self) -> bytes:
         """Take from the client's bytes what may go to the server, piece by piece."""
-        was_long = len(self._client) > HELD_LIMIT
+        self._stuck = False
         forward = []
-        while self._client and not self._busy and not self._over:
+        while self._at < len(self._client) and not self._busy and not self._over:
             piece = self._command() if self._framer.expects_command() else self._continuation()
             if not piece:
                 break
             self._framer.feed(Direction.IN, piece)
             forward.append(piece)
-        if was_long and len(self._client) <= HELD_LIMIT and not self._over:
-            self._relay.resume(Direction.IN)
+        self._client, self._at = self._client[self._at :], 0
         return b"".join(forward)
 
     def _command(self) -> bytes:
         """The client's next command, when it is for the server; answers those that are for the gateway."""
-        while b"\n" in self._client:
-            line = self._client[: self._client.index(b"\n") + 1]
+        while (end := self._client.find(b"\n", self._at) + 1) > 0:
+            line = self._client[self._at : end]
             answer = self._dialect.answer(line, self._offer())
             if answer is None:
-                self._client = self._client[len(line) :]
+                self._at = end
                 return line
             if self._framer.unanswered():  # answers come in the order of the commands
+                self._stuck = True
                 return b""
-            self._client = self._client[len(line) :]
+            self._at = end
             self._reply(answer)
             if answer.then is not Then.GO_ON:
                 return b""
-        if len(self._client) > LINE_LIMIT:
+        if len(self._client) - self._at > LINE_LIMIT:
             self._refuse(f"the client sent a command of more than {LINE_LIMIT} bytes", "The line is too long")
         return b""
 
     def _continuation(self) -> bytes:
         """The next piece of what is no command: a literal, a dot block, a SASL response; nothing while held."""
         if self._framer.client.held:
+            self._stuck = True
             return b""
         if self._framer.expects_block():
             size = self._block_size()
         elif self._framer.expects_bytes():
             size = self._framer.expects_bytes()
         else:
-            size = self._client.find(b"\n") + 1 or len(self._client)
-        piece, self._client = self._client[:size], self._client[size:]
+            size = self._client.find(b"\n", self._at) + 1 - self._at
+            size = size if size > 0 else len(self._client) - self._at
+        piece = self._client[self._at : self._at + size]
+        self._at += len(piece)
         return piece
 
     def _block_size(self) -> int:
         """Bytes of the client's up to the end of its dot block, or all there are."""
         window = self._framer.client.window
-        at = (window + self._client).find(b"\r\n.\r\n")
-        return len(self._client) if at < 0 else at + 5 - len(window)
+        rest = self._client[self._at :]
+        at = (window + rest).find(b"\r\n.\r\n")
+        return len(rest) if at < 0 else at + 5 - len(window)
 
     def _reply(self, answer: Answer) -> None:
-        if answer.then is Then.START_TLS and self._client:
-            count = len(self._client)
+        count = len(self._client) - self._at
+        if answer.then is Then.START_TLS and count:
             sentence = f"the client sent {count} bytes behind STARTTLS before TLS was on (command injection); refused"
             self._relay.client.write(self._dialect.injected())
             self._end(sentence)
@@ -293,12 +323,12 @@ class Upgrade:
     # -- both ---------------------------------------------------------------------------------------------------
 
     def _offer(self) -> Offer:
-        tls = self._relay.client.tls is not None
+        tls = self._policy.client_implicit or self._relay.client.tls is not None
         done = self._dialect.until_login and self._framer.authenticated
         return Offer(
             starttls=self._policy.client_tls is not None and not tls and not done,
             tls=tls,
-            login=tls or self._policy.plaintext_login,
+            login=tls or self._policy.plaintext_login or done,
             backend_tls=self._policy.backend_tls != "none",
         )
 
@@ -311,6 +341,10 @@ class Upgrade:
         self._timer.cancel()
         self._report(sentence)
         self._relay.finish(sentence)
+
+    def _write(self, leg: Leg, data: bytes) -> None:
+        if data:
+            leg.write(data)
 
     def closed(self) -> None:
         """The relay has ended."""
