@@ -61,3 +61,9 @@ def test_the_recordings_of_dovecot_are_all_found() -> None:
 def test_an_unreadable_directory_is_an_error_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(RawlogError, match="no such file"):
         recordings_below(str(tmp_path / "missing"))
+
+
+def test_an_unreadable_directory_can_be_reported_instead(tmp_path: Path) -> None:
+    errors: list[RawlogError] = []
+    assert recordings_below(str(tmp_path / "missing"), on_error=errors.append) == []
+    assert [str(error) for error in errors] == [f"{tmp_path}/missing: no such file; check the path"]

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from rawlog.errors import RawlogError
 from rawlog.formats.combined import COMBINED_HEAD
 from rawlog.formats.native import MAGIC
 from rawlog.reading.names import parse_name
@@ -21,16 +23,19 @@ _SNIFF = 64
 Order = tuple[str, int, int]
 
 
-def recordings_below(directory: str) -> list[str]:
+def recordings_below(directory: str, *, on_error: Callable[[RawlogError], None] | None = None) -> list[str]:
     """Paths of the recordings in a directory and below it, one path for each pair, sorted by their start.
 
     The start is the local time in the name, or the time of the last change where a name has none. Symbolic links are
-    not followed. Raises RawlogError when a directory can't be read.
+    not followed. ``on_error`` is told of a directory that can't be read; without it the error is raised.
     """
     found: dict[str, tuple[Order, str]] = {}
 
     def fail(error: OSError) -> None:
-        raise unreadable(error.filename or directory, error)
+        failure = unreadable(error.filename or directory, error)
+        if on_error is None:
+            raise failure
+        on_error(failure)
 
     for folder, _, names in os.walk(directory, onerror=fail):
         for name in sorted(names):

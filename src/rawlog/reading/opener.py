@@ -62,7 +62,8 @@ def open_paths(
     """
     seen: set[str] = set()
     for given in paths:
-        for path in recordings_below(os.fspath(given)) if Path(given).is_dir() else [os.fspath(given)]:
+        name = os.fspath(given)
+        for path in recordings_below(name, on_error=on_error) if Path(given).is_dir() else [name]:
             if _stem(path) in seen:
                 continue
             seen.add(_stem(path))
