@@ -87,10 +87,10 @@ class ImapFramer(Framer):
             command = self._command = self._new_command(match)
             if command.verb == b"AUTHENTICATE":
                 return self._authenticate(command, text, start, match.end())
-            spans = self._arguments(command, text, match.end(), start, first=True)
+            spans = self._arguments(command, text, start, match.end())
         else:
             self.client.pin = None
-            spans = self._arguments(command, text, 0, start, first=False)
+            spans = self._arguments(command, text, start, None)
         if literal := LITERAL.search(text):
             self._begin_literal(command, text, int(literal[1]), nonsync=literal[2] == b"+")
         else:
@@ -116,13 +116,13 @@ class ImapFramer(Framer):
         known = command.verb in _OPEN or (command.verb in _BARE and not rest)
         return not self.authenticated and (not known or b"\r" in rest)
 
-    def _arguments(self, command: _Command, text: bytes, at: int, start: int, *, first: bool) -> list[Span]:
+    def _arguments(self, command: _Command, text: bytes, start: int, at: int | None) -> list[Span]:
         """The secrets in the arguments: from ``at`` on in a command's first line, or in a later line."""
         if command.secret:
             return [(start, start + before_literal(text))]
         if command.login:
-            return command.login.line(text, at, start)
-        return arguments.secrets_in(command.verb, text, at, start, first=first)
+            return command.login.line(text, at or 0, start)
+        return arguments.secrets_in(command.verb, text, at, start)
 
     def _begin_literal(self, command: _Command, text: bytes, size: int, *, nonsync: bool) -> None:
         if command.login:
@@ -187,13 +187,13 @@ class ImapFramer(Framer):
         if start == 0:
             self._begin(text)
         if self._data is not None:
-            return self._data_line(self._data, text, start, first=False)
+            return self._data_line(self._data, text, start, None)
         if text[:1] == b"+":
             return self._continue(text, start)
         if text[:2] == b"* ":
             name = _UNTAGGED.match(text)
             verb = name[1].upper() if name else b""
-            return [] if verb in _STATUS else self._data_line(verb, text, start, first=True)
+            return [] if verb in _STATUS else self._data_line(verb, text, start, name.end() if name else None)
         self._tagged(text)
         return []
 
@@ -206,12 +206,13 @@ class ImapFramer(Framer):
             name = _UNTAGGED.match(text)
             self.authenticated |= name is None or name[1].upper() not in (b"OK", b"NO", b"BAD", b"BYE")
 
-    def _data_line(self, verb: bytes, text: bytes, start: int, *, first: bool) -> list[Span]:
+    def _data_line(self, verb: bytes, text: bytes, start: int, at: int | None) -> list[Span]:
+        """Untagged data: from ``at`` on in its first line, or a later line."""
         literal = LITERAL.search(text)
         self._data = verb if literal else None
         if literal:
             self.expect_literal(self.server, int(literal[1]), secret=arguments.has_secret_literal(verb, text))
-        return arguments.secrets_in(verb, text, 2 if first else 0, start, first=first)
+        return arguments.secrets_in(verb, text, at, start)
 
     def _continue(self, text: bytes, start: int) -> list[Span]:
         """``+``: what the client is held for may go on; the text is a challenge when that is SASL."""
@@ -323,7 +324,7 @@ class ImapFramer(Framer):
 
 def _names_login(tag: bytes, verb: bytes) -> bool:
     """Whether a login stands where the tag should be, or something like one behind it."""
-    return tag.upper() in _LOGINS or any(login in verb for login in _LOGINS)
+    return tag.upper() in _LOGINS or (verb not in _DECISIVE and any(login in verb for login in _LOGINS))
 
 
 def _stray_line(text: bytes, start: int) -> list[Span]:

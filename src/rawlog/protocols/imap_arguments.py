@@ -105,38 +105,38 @@ def may_hold_secret(verb: bytes) -> bool:
     return verb in _SECRETS
 
 
-def secrets_in(verb: bytes, text: bytes, at: int, start: int, *, first: bool) -> list[Span]:
-    """The secrets in a line of the command ``verb``, or of such a response, from ``at`` on.
+def secrets_in(verb: bytes, text: bytes, at: int | None, start: int) -> list[Span]:
+    """The secrets in a line of the command ``verb``, or of such a response: from ``at`` on.
 
-    ``first`` is False for the lines that go on behind a literal.
+    None for the lines that go on behind a literal.
     """
     find = _SECRETS.get(verb)
-    return [] if find is None else [(start + a, start + b) for a, b in find(text, at, first) if a < b]
+    return [] if find is None else [(start + a, start + b) for a, b in find(text, at) if a < b]
 
 
-def _url_tokens(text: bytes, at: int, first: bool) -> Iterator[Span]:
-    for url in _URL.finditer(text, at):
+def _url_tokens(text: bytes, at: int | None) -> Iterator[Span]:
+    for url in _URL.finditer(text, at or 0):
         token = url[1].split(b":", 2)[2:]
-        if token and token[0]:
+        if token:
             yield url.end() - len(token[0]), url.end()
 
 
-def _values(text: bytes, at: int, first: bool) -> Iterator[Span]:
+def _values(text: bytes, at: int | None) -> Iterator[Span]:
     """The values of METADATA entries; entries begin with a slash, whether they are quoted or not."""
-    if first:
-        at = text.find(b"(", at)
-    if at >= 0:
-        yield from (string.span(1) for string in _STRING.finditer(text, at) if not string[1].startswith(b"/"))
+    begin = 0 if at is None else text.find(b"(", at)
+    if begin >= 0:
+        yield from (string.span(1) for string in _STRING.finditer(text, begin) if not string[1].startswith(b"/"))
 
 
-def _id_fields(text: bytes, at: int, first: bool) -> Iterator[Span]:
+def _id_fields(text: bytes, at: int | None) -> Iterator[Span]:
     """The values of ID's fields that hold credentials, or command lines; of what is malformed, all."""
-    if not first or not _ID_LIST.match(text, at):
-        yield at, before_literal(text)
+    begin = _skip_blanks(text, at or 0)
+    if at is None or not _ID_LIST.match(text, begin):
+        yield begin, before_literal(text)
         return
-    items = [item.span() for item in _ID_ITEM.finditer(text, at)]
+    items = [item.span() for item in _ID_ITEM.finditer(text, begin)]
     for field, (a, b) in zip(items[::2], items[1::2], strict=False):
-        if b - a > 3 and _ID_SECRET.search(text, *field):
+        if text[a] == ord('"') and _ID_SECRET.search(text, *field):
             yield a + 1, b - 1
 
 
