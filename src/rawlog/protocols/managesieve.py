@@ -160,7 +160,9 @@ class ManageSieveFramer(OrderedFramer):
             self.hold()  # the client speaks when the greeting is over
         if secret:
             return self._challenge_spans(text, start)
-        return found(_LAST_CHALLENGE, text, start) if response else []
+        if response and (last := _LAST_CHALLENGE.search(text)):
+            return moved(secret_span(last[1]), start + last.start(1))
+        return []
 
     def _is_challenge(self, line: bytes) -> bool:
         if self.asked == "auth":

@@ -81,11 +81,8 @@ class SmtpFramer(OrderedFramer):
 
     def on_no_answer(self, asked: str) -> None:
         if asked == "data":
-            self._expect_message()
-
-    def _expect_message(self) -> None:
-        self._watch = EndWatch()
-        self.expect_block(self.client)
+            self._watch = EndWatch(uncertain=True)  # perhaps it was refused, and commands follow
+            self.expect_block(self.client)
 
     def on_block_bytes(self, lane: Lane, data: bytes, start: int) -> int | None:
         secret_at = self._watch.feed(data, start)
@@ -129,7 +126,8 @@ class SmtpFramer(OrderedFramer):
             self.tls_accepted()
         elif what == "data" and 300 <= code < 400:
             self.owe("message", self.replies())
-            self._expect_message()
+            self._watch = EndWatch()
+            self.expect_block(self.client)
         elif what == "last":
             self.owe("message", self.replies() - 1)
         elif what == "xclient" and code < 300 and self.user is None:

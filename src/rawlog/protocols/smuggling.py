@@ -27,10 +27,10 @@ _AUTH = re.compile(rb"[\r\n][\x00\t ]{0,8}AUTH[\x00\t ]", re.IGNORECASE)
 
 
 class EndWatch:
-    """Watches one DATA block. ``uncertain`` is set once the block may have ended."""
+    """Watches one DATA block. ``uncertain`` is set once the block may have ended, or never have begun."""
 
-    def __init__(self) -> None:
-        self.uncertain = False
+    def __init__(self, *, uncertain: bool = False) -> None:
+        self.uncertain = uncertain
         self._tail = b"\r\n"  # the line DATA
         self._found = False
 
