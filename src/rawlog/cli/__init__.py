@@ -20,6 +20,7 @@ from rawlog.errors import ConfigError, RawlogError
 COMMANDS = {
     "demo": "see it work: an embedded mail server, a gateway in front, and what was recorded",
     "tap": "record conversations with one server, from one line, without a configuration file",
+    "serve": "run the gateways that a configuration file asks for",
     "show": "print recordings as conversations",
     "conf": "check a configuration file and print what is in force",
     "user": "look a user up in the configured userdb",

@@ -225,6 +225,8 @@ class Conversation:
             if instead is None:
                 return None
         values = {**fields, **self._values(), "user": user or ""}
+        if plan.home and not values.get("home"):
+            values["home"] = Template(plan.home).expand(values)
         opened = plan.target.open(values, at, self.name, instead=instead)
         if opened is None:
             return None

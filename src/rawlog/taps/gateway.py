@@ -6,21 +6,18 @@ stops accepting for a moment instead of spinning, and goes on by itself.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import os
 import socket
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from rawlog.engine.loop import READ, Loop
-from rawlog.errors import RawlogError
 from rawlog.settings.backend import Listen
 from rawlog.taps.conversation import Conversation, Service
+from rawlog.taps.listener import bind, close, port_of
 
-BACKLOG = 1024
 CONVERSATIONS_LIMIT = 4000  # security.md 6.2
 ACCEPTS_AT_ONCE = 16  # connections taken before others get their turn
 REST = 0.2  # seconds without accepting when descriptors are used up
@@ -36,6 +33,8 @@ class Gateway:
         self._loop = loop
         self._service = service
         self._listeners: dict[socket.socket, Listen] = {}
+        self._own: set[socket.socket] = set()
+        self._haproxy: set[socket.socket] = set()
         self._conversations: set[Conversation] = set()
         self._resting = False
         self._on_idle: Callable[[], None] | None = None
@@ -45,21 +44,27 @@ class Gateway:
 
         Raises RawlogError when that is not possible.
         """
-        sock = _bound(where)
+        sock = bind(where)
+        self._own.add(sock)
+        self.adopt(sock, where)
+        return where if where.unix_path is not None else Listen(where.host, port_of(sock), tls=where.tls)
+
+    def adopt(self, sock: socket.socket, where: Listen, *, haproxy: bool = False) -> None:
+        """Accept on a listening socket that somebody else made; ``haproxy``: a PROXY header comes first."""
         self._listeners[sock] = where
+        if haproxy:
+            self._haproxy.add(sock)
         self._loop.register(sock.fileno(), partial(self._accept, sock), READ)
-        if where.unix_path is not None:
-            return where
-        return Listen(where.host, sock.getsockname()[1], tls=where.tls)
 
     def stop_listening(self) -> None:
         """Take no more connections; those that are there go on."""
         for sock, where in self._listeners.items():
-            with contextlib.suppress(KeyError, OSError):  # resting listeners are not registered
+            if not self._resting:
                 self._loop.unregister(sock.fileno())
-            sock.close()
-            if where.unix_path is not None:
-                Path(where.unix_path).unlink(missing_ok=True)
+            if sock in self._own:
+                close(sock, where)
+            else:
+                sock.close()
         self._listeners.clear()
 
     def drain(self, on_idle: Callable[[], None]) -> None:
@@ -122,31 +127,3 @@ class Gateway:
         self._resting = False
         for sock in self._listeners:
             self._loop.register(sock.fileno(), partial(self._accept, sock), READ)
-
-
-def _bound(where: Listen) -> socket.socket:
-    try:
-        if where.unix_path is not None:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.bind(where.unix_path)
-        else:
-            found = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            family, _, _, _, address = found[0]
-            sock = socket.socket(family)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-        sock.listen(BACKLOG)
-    except OSError as error:
-        raise RawlogError(f"listener {where}: {_why(error)}") from error
-    sock.setblocking(False)
-    return sock
-
-
-def _why(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "the address is in use; choose another port, or end what listens there"
-    if error.errno == errno.EACCES:
-        return "not allowed; ports below 1024 need root, a unix socket a directory that is writable"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "this machine has no such address; use 127.0.0.1, or one that it has"
-    return f"{error.strerror or error}; check the address"

@@ -26,12 +26,14 @@ class Plan:
 
     ``split_at_tls``: a new recording begins after STARTTLS, as Dovecot does in LMTP and towards remote servers.
     ``userdb_field``: the field of a user that takes the place of the target's directory; empty switches off.
+    ``home``: ``mail_home``, the template of the home directory where userdb returns none.
     """
 
     target: Target
     part: Part = Part.ALL
     split_at_tls: bool = False
     userdb_field: str | None = None
+    home: str = ""
 
     @property
     def needs_user(self) -> bool:

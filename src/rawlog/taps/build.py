@@ -1,0 +1,206 @@
+"""From a configuration to gateways: what each protocol's settings mean for its conversations.
+
+Knows: which setting asks for which recording of which leg. Must not know: processes, signals, sockets. What needs
+rights or can fail (keys, certificates, names of hosts) is prepared once, before rights are given up.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rawlog.engine.connect import Endpoint
+from rawlog.engine.loop import Loop
+from rawlog.events import Direction
+from rawlog.formats.base import Encoder
+from rawlog.formats.dovecot import PairEncoder
+from rawlog.formats.native import NativeEncoder
+from rawlog.protocols.registry import framer_for
+from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.limits import FreeSpace, Limit
+from rawlog.settings.configuration import Configuration, Door, GatewayPlan
+from rawlog.settings.model import Settings
+from rawlog.settings.options import RawlogOptions
+from rawlog.settings.userdb import Userdb
+from rawlog.settings.variables import Template
+from rawlog.taps import tls
+from rawlog.taps.conversation import Service
+from rawlog.taps.gateway import Gateway
+from rawlog.taps.plan import Part, Plan
+from rawlog.taps.single import endpoints
+from rawlog.taps.target import Naming, Target
+
+HOME_DIRECTORY = "%h/dovecot.rawlog"  # where the rawlog program of Dovecot looks
+PLACES_LIMIT = 1000  # directories whose free space is remembered
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One protocol's gateway with everything it needs from outside."""
+
+    plan: GatewayPlan
+    client_context: ssl.SSLContext | None
+    backend_context: ssl.SSLContext | None
+    endpoints: Sequence[Endpoint]
+    postlogin: RawlogOptions | None
+
+
+def prepare(configuration: Configuration) -> list[Prepared]:
+    """Read keys and certificates, look up hosts. Raises RawlogError for what is missing or wrong."""
+    return [_prepared(configuration, plan) for plan in configuration.gateways()]
+
+
+def gateway_for(
+    prepared: Prepared, configuration: Configuration, loop: Loop, flusher: Flusher, report: Report
+) -> Gateway:
+    """The gateway of one protocol, without listeners yet."""
+    plan, settings = prepared.plan, prepared.plan.settings
+    protocol = plan.backend.protocol
+    userdb = configuration.userdb()
+    wanted = _Wanted(plan, configuration, flusher, report)
+    service = Service(
+        protocol=protocol,
+        backend=plan.backend,
+        endpoints=prepared.endpoints,
+        backend_context=prepared.backend_context,
+        client_context=prepared.client_context,
+        plaintext_login=not settings.disable_plaintext_auth and settings.ssl != "required",
+        keep_secrets=settings.gateway_secrets == "keep",
+        framer=partial(framer_for, protocol),
+        client_plans=wanted.of_clients(prepared.postlogin, userdb.configured),
+        backend_plans=wanted.of_backend(),
+        report=report,
+        find_user=partial(_fields, userdb) if userdb.configured else None,
+    )
+    return Gateway(loop, service)
+
+
+def doors(prepared: Sequence[Prepared]) -> list[Door]:
+    """All places to listen at."""
+    return [door for each in prepared for door in each.plan.doors]
+
+
+class _Wanted:
+    """The recordings that one protocol's settings ask for."""
+
+    def __init__(self, plan: GatewayPlan, configuration: Configuration, flusher: Flusher, report: Report) -> None:
+        self._plan = plan
+        self._settings = plan.settings
+        self._flusher = flusher
+        self._report = report
+        self._debug = configuration.settings.debug
+
+    def of_clients(self, postlogin: RawlogOptions | None, has_users: bool) -> list[Plan]:
+        """Recordings of the client's leg."""
+        settings, plans = self._settings, []
+        if self._plan.protocol == "lmtp":
+            if settings.lmtp_rawlog_dir:
+                plans.append(Plan(self._target(settings.lmtp_rawlog_dir), split_at_tls=True))
+        elif settings.rawlog_dir or has_users:
+            part = Part.ALL if settings.rawlog_prelogin else Part.FROM_LOGIN
+            plans.append(
+                Plan(self._target(settings.rawlog_dir), part, userdb_field="rawlog_dir", home=settings.mail_home)
+            )
+        if postlogin is not None:
+            plans.append(Plan(self._postlogin(postlogin), Part.FROM_LOGIN))
+        if self._plan.prelogin_directory is not None:
+            plans.append(Plan(self._target(self._plan.prelogin_directory), Part.TO_LOGIN))
+        return plans
+
+    def of_backend(self) -> list[Plan]:
+        """Recordings of the leg to the backend."""
+        settings = self._settings
+        directories = {
+            "lmtp": settings.lmtp_proxy_rawlog_dir,
+            "submission": settings.submission_relay_rawlog_dir or settings.login_proxy_rawlog_dir,
+        }
+        directory = directories.get(self._plan.protocol, settings.login_proxy_rawlog_dir)
+        return [Plan(self._target(directory), split_at_tls=True, home=settings.mail_home)] if directory else []
+
+    def _target(self, directory: str) -> Target:
+        return Target(
+            Template(directory) if directory else None,
+            self._encoder,
+            flusher=self._flusher,
+            report=self._report,
+            debug=self._debug,
+            limit=_limits(self._settings),
+        )
+
+    def _postlogin(self, options: RawlogOptions) -> Target:
+        directions = tuple(Direction) if options.only is None else (options.only,)
+        return Target(
+            Template(HOME_DIRECTORY),
+            lambda: PairEncoder(stamps=options.stamps, boundaries=options.boundaries),
+            flusher=self._flusher,
+            report=self._report,
+            debug=self._debug,
+            naming=Naming(dashed=True, address=options.address, directions=directions),
+            limit=_limits(self._settings),
+        )
+
+    def _encoder(self) -> Encoder:
+        if self._settings.rawlog_format == "native":
+            return NativeEncoder({"protocol": self._plan.backend.protocol})
+        return PairEncoder(stamps=True)
+
+
+def _prepared(configuration: Configuration, plan: GatewayPlan) -> Prepared:
+    settings, backend = plan.settings, plan.backend
+    context = None
+    if backend.tls != "none":
+        context = tls.backend_context(settings.ssl_client_ca_file or None)
+    return Prepared(
+        plan,
+        tls.client_context(settings.ssl_cert, settings.ssl_key) if settings.serves_tls else None,
+        context,
+        endpoints(backend),
+        _postlogin_options(configuration, plan),
+    )
+
+
+def _postlogin_options(configuration: Configuration, plan: GatewayPlan) -> RawlogOptions | None:
+    """The options of the rawlog that ``service imap { executable = imap postlogin }`` names; None without one."""
+    service = configuration.services.get({"sieve": "managesieve"}.get(plan.protocol, plan.protocol))
+    socket = service.postlogin_socket if service is not None else None
+    if socket is None:
+        return None
+    path = str(Path(configuration.settings.base_dir, socket))
+    for postlogin in configuration.postlogins():
+        if postlogin.door.listen.unix_path == path:
+            return postlogin.options
+    return None
+
+
+def _fields(userdb: Userdb, user: str) -> Mapping[str, str] | None:
+    record = userdb.lookup(user)
+    return record.fields if record is not None else None
+
+
+def _limits(settings: Settings) -> Callable[[str], Limit]:
+    """Makes the limits of a recording in a directory; the free space of a directory is asked for once for all."""
+    spaces: dict[str, FreeSpace] = {}
+
+    def limit(path: str) -> Limit:
+        place = str(Path(path).parent)
+        if place not in spaces:
+            if len(spaces) >= PLACES_LIMIT:
+                spaces.clear()
+            spaces[place] = FreeSpace(path, _floor(settings, path))
+        return Limit(settings.rawlog_max_session_size or 0, spaces[place])
+
+    return limit
+
+
+def _floor(settings: Settings, path: str) -> int:
+    """Bytes that stay free on the file system of ``path``."""
+    try:
+        status = os.statvfs(path)
+    except OSError:
+        return 0
+    return settings.rawlog_min_free_space.least(status.f_blocks * status.f_frsize)

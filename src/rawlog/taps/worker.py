@@ -1,0 +1,78 @@
+"""One worker process of the daemon: gateways on sockets that the master made, until it is told to end.
+
+Knows: what a worker does between its fork and its end. Must not know: how many there are, who restarts it. It ends
+when the master is gone, as soon as its conversations are over.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pwd
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+
+from rawlog.engine.loop import READ, Loop
+from rawlog.errors import RawlogError
+from rawlog.recorder.flusher import Flusher
+from rawlog.settings.configuration import Configuration, Door
+from rawlog.taps.build import Prepared, gateway_for
+from rawlog.taps.ending import drain, end_on_signals
+
+
+def run_worker(
+    configuration: Configuration,
+    prepared: Sequence[Prepared],
+    sockets: Mapping[Door, socket.socket],
+    master_alive: int,
+    report: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM (drain), SIGINT (end), or until the descriptor ``master_alive`` says that nobody is there."""
+    loop = Loop()
+    flusher = Flusher(loop.call_later, now=loop.monotonic)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    gateways = []
+    for each in prepared:
+        gateway = gateway_for(each, configuration, loop, flusher, report)
+        for door in each.plan.doors:
+            gateway.adopt(sockets[door], door.listen, haproxy=door.haproxy)
+        gateways.append(gateway)
+    end_on_signals(loop, gateways, report)
+
+    def orphaned(events: int) -> None:
+        loop.unregister(master_alive)
+        report("the master process is gone; ending when the conversations are over")
+        drain(loop, gateways)
+
+    loop.register(master_alive, orphaned, READ)
+    gc.collect()
+    gc.freeze()
+    loop.run()
+    flusher.flush()
+
+
+def check_user(user: str) -> None:
+    """Raises RawlogError when root can't become ``user`` because there is none. Nobody else becomes anybody."""
+    if os.geteuid() == 0:
+        _entry(user)
+
+
+def become(user: str) -> None:
+    """Give up root for ``user``, for good. Raises RawlogError when there is no such user, or rights remain."""
+    if os.geteuid() != 0 or user == "root":
+        return
+    entry = _entry(user)
+    os.initgroups(user, entry.pw_gid)
+    os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+    os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+    if entry.pw_uid and 0 in os.getresuid():
+        raise RawlogError(f"rawlog_user {user}: root could not be given up")
+
+
+def _entry(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        advice = f"create it (useradd --system {user}) or name another"
+        raise RawlogError(f"rawlog_user {user}: no such user; {advice}") from None
