@@ -278,7 +278,7 @@ words = st.sampled_from(
 texts = st.lists(st.one_of(words, st.binary(max_size=5)), max_size=25).map(b"".join)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(texts, texts, st.sampled_from(["imap", "pop3", "smtp", "lmtp", "managesieve"]))
 def test_no_byte_is_lost_and_each_direction_keeps_its_order(client: bytes, server: bytes, protocol: str) -> None:
     events = [Chunk(None, direction, data) for direction, data in ((IN, client), (OUT, server)) if data]

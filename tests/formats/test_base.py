@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rawlog.formats.base import STAMP, STAMP_BEGUN, STAMP_LIMIT, stamp, stamp_time
@@ -23,6 +23,7 @@ def test_stamp_has_seconds_six_digits_and_one_blank(at: int | None, text: bytes)
     assert stamp(at) == text
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**18 - 1))
 def test_every_stamp_is_found_again(at: int) -> None:
     found = STAMP.match(stamp(at) + b"a1 NOOP\r\n")
@@ -31,6 +32,7 @@ def test_every_stamp_is_found_again(at: int) -> None:
     assert len(stamp(at)) <= STAMP_LIMIT
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**18 - 1), st.data())
 def test_every_beginning_of_a_stamp_may_become_one(at: int, data: st.DataObject) -> None:
     text = stamp(at)

@@ -126,7 +126,7 @@ reads = st.lists(parts, min_size=1, max_size=5).map(b"".join)
 conversations = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([IN, OUT]), reads), max_size=8)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(conversations, st.sampled_from([0, 1, 7, 5000]))
 def test_what_was_encoded_is_decoded(chunks: list[tuple[int, Direction, bytes]], size: int) -> None:
     written = encode([(T + at, direction, data) for at, direction, data in chunks])
@@ -137,7 +137,7 @@ def test_what_was_encoded_is_decoded(chunks: list[tuple[int, Direction, bytes]],
         assert side(read, direction) == b"".join(data for _, one, data in chunks if one is direction)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(parts, max_size=8).map(b"".join), st.integers(1, 9))
 def test_garbage_is_read_alike_however_it_is_cut(data: bytes, size: int) -> None:
     whole, cut = decode(data), decode(data, size)

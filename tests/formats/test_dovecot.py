@@ -214,7 +214,7 @@ times = st.integers(0, 3)
 chunk_lists = st.lists(st.tuples(times, reads.filter(bool)), max_size=8)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(chunk_lists, st.booleans(), st.booleans(), st.integers(0, 9))
 def test_what_was_encoded_is_decoded(
     chunks: list[tuple[int, bytes]], stamps: bool, boundaries: bool, size: int
@@ -230,7 +230,7 @@ def test_what_was_encoded_is_decoded(
         assert [chunk.data for chunk in read] == [data for _, data in chunks]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(chunk_lists, st.booleans(), st.integers(0, 9))
 def test_a_stamped_file_is_written_again_just_as_it_was(
     chunks: list[tuple[int, bytes]], boundaries: bool, size: int
@@ -243,7 +243,7 @@ def test_a_stamped_file_is_written_again_just_as_it_was(
         assert encode(PairEncoder(True, boundaries), [(chunk.at or 0, chunk.data) for chunk in read]) == written
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.one_of(pieces, st.binary(max_size=30)), max_size=12).map(b"".join),
     st.sampled_from([None, False, True]),

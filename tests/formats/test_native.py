@@ -183,13 +183,13 @@ marks = st.builds(Mark, ats, st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=T
 event_lists = st.lists(st.one_of(chunks, marks), max_size=8)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(event_lists, details, st.integers(0, 9))
 def test_what_was_encoded_is_decoded(events: list[Event], header: dict[str, str], size: int) -> None:
     assert decode(encode(events, header), size) == events
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(event_lists, st.binary(max_size=40), st.integers(0, 200), st.integers(1, 9))
 def test_damage_never_raises(events: list[Event], junk: bytes, at: int, size: int) -> None:
     data = encode(events)
@@ -199,7 +199,7 @@ def test_damage_never_raises(events: list[Event], junk: bytes, at: int, size: in
     assert decode(damaged, size) is not None
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 3))
 def test_garbage_is_refused_or_passed_over(data: bytes, size: int) -> None:
     assert decode(b"rawlog 1 {}\n" + data, size) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rawlog.events import Direction
@@ -72,6 +72,7 @@ def test_recordings_of_dovecot_are_recognised(path: Path) -> None:
     assert guess_protocol(heads[IN], heads[OUT]) == (_expected(path), OUT if remote else IN)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_anything_gives_an_answer(first_in: bytes, first_out: bytes) -> None:
     protocol, direction = guess_protocol(first_in, first_out)

@@ -89,7 +89,7 @@ texts = st.one_of(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(texts)
 def test_any_text_is_safe_and_can_be_undone(data: bytes) -> None:
     text = neutral(data)

@@ -150,7 +150,7 @@ chunks = st.builds(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(chunks, max_size=12),
     st.sampled_from([None, "imap", "pop3", "smtp", "lmtp", "managesieve"]),

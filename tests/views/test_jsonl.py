@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rawlog.events import Chunk, Direction, Event, Mark, Recording
@@ -39,6 +39,7 @@ details = st.dictionaries(st.text(max_size=5), st.text(st.characters(), max_size
 marks = st.builds(Mark, ats, st.text(max_size=8), details)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(chunks, marks), max_size=6), st.text(max_size=10))
 def test_nothing_is_lost_and_all_is_plain_text(events: list[Event], name: str) -> None:
     read: list[Event] = []

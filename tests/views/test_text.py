@@ -152,7 +152,7 @@ def test_all_bytes_and_all_pairs_are_safe_in_the_view() -> None:
     assert all(line.isprintable() for line in lines)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(Direction), st.binary(min_size=1, max_size=60)), max_size=6), st.booleans())
 def test_nothing_that_was_recorded_reaches_the_terminal_as_a_command(
     said: list[tuple[Direction, bytes]], bodies: bool
