@@ -184,9 +184,10 @@ class Daemon:
 
     def _end(self, signum: signal.Signals) -> None:
         """SIGTERM: the workers drain, a second one ends them. SIGINT: now."""
-        self._ending = True
-        for pid in list(self._workers):
-            self._dismiss(pid, signum)
+        again, self._ending = self._ending, True
+        for pid, worker in self._workers.items():
+            if again or signum is signal.SIGINT or not worker.leaving:  # a drain told twice is an end
+                self._dismiss(pid, signum)
         if not self._workers:
             self._loop.stop()
 
