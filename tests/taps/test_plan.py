@@ -1,4 +1,4 @@
-"""What a plan asks of an observer: whether it must wait for the user."""
+"""Which recordings must wait until it is known who logged in."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ from rawlog.recorder.flusher import Flusher
 from rawlog.settings.variables import Template
 from rawlog.taps.plan import Part, Plan
 from rawlog.taps.target import Target
-
-
-def target(directory: str) -> Target:
-    flusher = Flusher(lambda seconds, callback: None)
-    return Target(Template(directory), lambda: PairEncoder(stamps=True), flusher=flusher, report=print)
+from tests.support.recording import Timers
 
 
 @pytest.mark.parametrize(
     ("directory", "part", "waits"),
     [
-        ("/rec", Part.ALL, False),
-        ("/rec/%r", Part.ALL, False),
-        ("/rec/%u", Part.ALL, True),
-        ("/rec/%Ld", Part.TO_LOGIN, True),
-        ("%h/rawlog", Part.ALL, True),
-        ("/rec", Part.TO_LOGIN, False),
-        ("/rec", Part.FROM_LOGIN, True),
+        ("/raw", Part.ALL, False),
+        ("/raw", Part.TO_LOGIN, False),
+        ("/raw", Part.FROM_LOGIN, True),
+        ("/raw/%u", Part.ALL, True),
+        ("/raw/%s/%r", Part.ALL, False),
+        ("%h/rawlog", Part.FROM_LOGIN, True),
     ],
 )
-def test_it_waits_for_the_user_only_where_it_must(directory: str, part: Part, waits: bool) -> None:
-    assert Plan(target(directory), part).needs_user is waits
+def test_a_plan_waits_for_the_user_when_it_needs_the_user(directory: str, part: Part, waits: bool) -> None:
+    flusher = Flusher(Timers().call_later)
+    target = Target(Template(directory), lambda: PairEncoder(stamps=True), flusher=flusher, report=print)
+    assert Plan(target, part).needs_user is waits

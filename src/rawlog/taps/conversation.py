@@ -275,7 +275,10 @@ class Conversation:
             if count:
                 self._mark("undelivered", {"direction": direction.value, "bytes": str(count)})
         for observer in self._observers():
-            observer.close(self._loop.now(), reason)
+            try:
+                observer.close(self._loop.now(), reason)
+            except Exception as error:
+                self._loop.on_error(error)
         self._report(self._summary(reason))
         self._on_end(self)
 

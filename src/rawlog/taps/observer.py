@@ -39,10 +39,21 @@ class Observer:
         self._marks: list[Mark] = []
         self._records = [_Record(plan, open_recorder, self._marks) for plan in plans]
         self._emitted = dict.fromkeys(Direction, 0)  # bytes that came out of the masker
+        self._failed = False  # a mistake of ours: nothing more is recorded
 
     def tap(self, at: int, direction: Direction, data: bytes) -> None:
-        """What the leg read (IN) or wrote (OUT)."""
+        """What the leg read (IN) or wrote (OUT). What it raises is our mistake; the recording ends with it."""
         self.seen[direction] += len(data)
+        if self._failed:
+            return
+        try:
+            self._observe(at, direction, data)
+        except Exception as error:
+            self._failed = True
+            self._mark(Mark(at, "gap", {"cause": f"internal error: {type(error).__name__}"}))
+            raise
+
+    def _observe(self, at: int, direction: Direction, data: bytes) -> None:
         events = self._masker.chunk(at, direction, data)
         for event in events:
             self._event(event)
@@ -54,12 +65,14 @@ class Observer:
         self._mark(Mark(at, name, detail))
 
     def close(self, at: int, reason: str) -> None:
-        """The conversation is over."""
-        for direction in Direction:
-            for event in self._masker.end(direction):
-                self._event(event)
-        for record in self._records:
-            record.close(at, reason)
+        """The conversation is over. What it raises is our mistake; the recordings are closed all the same."""
+        try:
+            for direction in () if self._failed else Direction:
+                for event in self._masker.end(direction):
+                    self._event(event)
+        finally:
+            for record in self._records:
+                record.close(at, reason)
 
     def _login(self, at: int) -> None:
         self.logged_in = True

@@ -113,8 +113,8 @@ class Target:
 
 def _make(path: str) -> NotRecorded | None:
     """Make the directories of ``path`` that are missing, each 0700."""
-    missing = [place for place in (Path(path), *Path(path).parents) if not place.exists()]
     try:
+        missing = [place for place in (Path(path), *Path(path).parents) if not place.exists()]
         for place in reversed(missing):
             place.mkdir(0o700, exist_ok=True)
     except OSError as error:

@@ -38,10 +38,9 @@ def backend_context(ca_file: str | None = None) -> ssl.SSLContext:
     """For the backend's leg: chain, name and time are verified, with the system's authorities or those of a file."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"{ca_file}: {error.strerror or 'no certificates in it'}; give a PEM file of authorities"
-        ) from None
+    except OSError as error:
+        why = "no certificates in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"{ca_file}: {why}; give a PEM file of authorities") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

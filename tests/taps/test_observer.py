@@ -1,0 +1,220 @@
+"""What an observer makes of a leg's bytes: whose they are, which part is recorded, and what is held until then."""
+
+from __future__ import annotations
+
+import pytest
+
+from rawlog.dialogue.redact import Masker
+from rawlog.events import Chunk, Direction, Event, Mark
+from rawlog.formats.dovecot import PairEncoder
+from rawlog.protocols.imap import ImapFramer
+from rawlog.recorder.flusher import Flusher
+from rawlog.settings.variables import Template
+from rawlog.taps import observer as module
+from rawlog.taps.observer import Observer
+from rawlog.taps.plan import Part, Plan
+from rawlog.taps.target import Target
+from tests.support.recording import Timers
+
+IN, OUT = Direction.IN, Direction.OUT
+AT = 1795385217000000
+
+
+class KeptRecorder:
+    """A recorder that keeps the events."""
+
+    def __init__(self, user: str | None) -> None:
+        self.user = user
+        self.events: list[Event] = []
+        self.ended: list[str] = []
+
+    def chunk(self, at: int | None, direction: Direction, data: bytes) -> None:
+        assert not self.ended
+        self.events.append(Chunk(at, direction, data))
+
+    def mark(self, at: int | None, name: str, detail: dict[str, str]) -> None:
+        self.events.append(Mark(at, name, detail))
+
+    def close(self, at: int | None, reason: str) -> None:
+        self.ended.append(reason)
+
+    def side(self, direction: Direction) -> bytes:
+        return b"".join(e.data for e in self.events if isinstance(e, Chunk) and e.direction is direction)
+
+    def marks(self) -> list[str]:
+        return [e.name for e in self.events if isinstance(e, Mark)]
+
+
+class Watch:
+    """An observer, what it opened, and whom it announced."""
+
+    def __init__(self, *plans: Plan, keep: bool = False, refuse: bool = False) -> None:
+        self.opened: list[KeptRecorder] = []
+        self.announced: list[str | None] = []
+        self._refuse = refuse
+        masker = Masker(ImapFramer(wire_compressed=True), keep=keep)
+        self.observer = Observer(masker, plans, self._open, on_login=self.announced.append)  # type: ignore[arg-type]
+
+    def _open(self, plan: Plan, user: str | None, at: int) -> KeptRecorder | None:
+        if self._refuse:
+            return None
+        self.opened.append(KeptRecorder(user))
+        return self.opened[-1]
+
+    def says(self, *said: tuple[Direction, bytes]) -> Watch:
+        for number, (direction, data) in enumerate(said):
+            self.observer.tap(AT + number, direction, data)
+        return self
+
+
+def plan(directory: str = "/raw", part: Part = Part.ALL, *, split: bool = False) -> Plan:
+    target = Target(
+        Template(directory), lambda: PairEncoder(stamps=True), flusher=Flusher(Timers().call_later), report=print
+    )
+    return Plan(target, part, split_at_tls=split)
+
+
+GREETING = (OUT, b"* OK ready\r\n")
+FAILED = ((IN, b"a LOGIN bob wrong\r\n"), (OUT, b"a NO no\r\n"))
+LOGIN = ((IN, b"b LOGIN bob secret\r\n"), (OUT, b"b OK in\r\n"))
+AFTER = ((IN, b"c NOOP\r\n"), (OUT, b"c OK done\r\n"))
+WHOLE = (GREETING, *FAILED, *LOGIN, *AFTER)
+
+
+def test_everything_is_recorded_at_once_where_the_place_is_known() -> None:
+    watch = Watch(plan())
+    watch.says(GREETING)
+    assert watch.opened[0].events == [Chunk(AT, OUT, GREETING[1])]
+    watch.says(*FAILED, *LOGIN, *AFTER)
+    (only,) = watch.opened
+    assert only.side(IN) == b"a LOGIN bob XXXXX\r\nb LOGIN bob XXXXXX\r\nc NOOP\r\n"
+    assert only.side(OUT) == b"* OK ready\r\na NO no\r\nb OK in\r\nc OK done\r\n"
+    assert watch.announced == ["bob"]
+    assert watch.observer.user == "bob"
+
+
+def test_no_byte_no_recording() -> None:
+    watch = Watch(plan())
+    watch.observer.mark(AT, "opened", {})
+    watch.observer.close(AT, "gone")
+    assert watch.opened == []
+
+
+def test_where_the_place_depends_on_the_user_it_is_whole_all_the_same() -> None:
+    watch = Watch(plan("/raw/%u"))
+    watch.observer.mark(AT, "opened", {"id": "1"})
+    watch.says(GREETING, *FAILED, LOGIN[0])
+    assert watch.opened == []
+    watch.says(LOGIN[1], *AFTER)
+    (only,) = watch.opened
+    assert only.user == "bob"
+    assert only.marks() == ["opened", "login"]
+    assert only.side(IN) == b"a LOGIN bob XXXXX\r\nb LOGIN bob XXXXXX\r\nc NOOP\r\n"
+    assert only.side(OUT) == b"* OK ready\r\na NO no\r\nb OK in\r\nc OK done\r\n"
+    times = [event.at for event in only.events if isinstance(event, Chunk)]
+    assert times == [AT, AT + 1, AT + 2, AT + 3, AT, AT + 1, AT + 2]
+
+
+def test_a_failed_login_leaves_nothing() -> None:
+    watch = Watch(plan("/raw/%u"))
+    watch.says(GREETING, *FAILED)
+    watch.observer.close(AT, "gone")
+    assert watch.opened == []
+    assert watch.announced == []
+
+
+def test_what_is_held_before_the_login_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EARLY_LIMIT", 40)
+    watch = Watch(plan("/raw/%u")).says(GREETING, *[(OUT, b"* OK more of it\r\n")] * 10, *LOGIN, *AFTER)
+    (only,) = watch.opened
+    (gap,) = [event for event in only.events if isinstance(event, Mark) and event.name == "gap"]
+    held = only.side(IN) + only.side(OUT)
+    total = sum(watch.observer.seen.values())
+    assert int(gap.detail["bytes"]) == total - len(held)
+    assert "more than 40 bytes before login" in gap.detail["cause"]
+    assert only.side(IN).endswith(b"c NOOP\r\n")
+
+
+def test_who_is_not_recorded_is_only_counted() -> None:
+    watch = Watch(plan(), refuse=True).says(*WHOLE)
+    watch.observer.close(AT, "gone")
+    assert watch.opened == []
+    assert watch.observer.seen == {
+        IN: sum(len(d) for w, d in WHOLE if w is IN),
+        OUT: sum(len(d) for w, d in WHOLE if w is OUT),
+    }
+
+
+def test_from_the_login_on_it_begins_with_the_answer() -> None:
+    (only,) = Watch(plan(part=Part.FROM_LOGIN)).says(*WHOLE).opened
+    assert only.side(IN) == b"c NOOP\r\n"
+    assert only.side(OUT) == b"b OK in\r\nc OK done\r\n"
+
+
+def test_from_the_login_on_also_when_all_comes_at_once() -> None:
+    client = b"".join(data for where, data in (*LOGIN, *AFTER) if where is IN)
+    server = b"".join(data for where, data in (*LOGIN, *AFTER) if where is OUT)
+    (only,) = Watch(plan(part=Part.FROM_LOGIN)).says(GREETING, (IN, client), (OUT, server)).opened
+    assert only.side(IN) == b"c NOOP\r\n"
+    assert only.side(OUT) == b"b OK in\r\nc OK done\r\n"
+
+
+def test_up_to_the_login_it_ends_there() -> None:
+    (only,) = Watch(plan(part=Part.TO_LOGIN)).says(*WHOLE).opened
+    assert only.side(IN) == b"a LOGIN bob XXXXX\r\nb LOGIN bob XXXXXX\r\n"
+    assert only.side(OUT) == b"* OK ready\r\na NO no\r\n"
+    assert only.ended == ["login"]
+
+
+def test_each_plan_has_its_recording() -> None:
+    watch = Watch(plan(), plan("/other/%u", Part.FROM_LOGIN), plan(part=Part.TO_LOGIN)).says(*WHOLE)
+    watch.observer.close(AT, "gone")
+    by_size = sorted(len(recorder.side(OUT)) for recorder in watch.opened)
+    whole, after = sum(len(d) for w, d in WHOLE if w is OUT), len(b"b OK in\r\nc OK done\r\n")
+    assert by_size == sorted([whole, after, whole - after])
+    assert all(recorder.ended in (["gone"], ["login"]) for recorder in watch.opened)
+
+
+TLS = ((IN, b"s STARTTLS\r\n"), (OUT, b"s OK go\r\n"))
+
+
+def test_a_plan_may_begin_anew_after_starttls() -> None:
+    first, second = Watch(plan(split=True)).says(GREETING, *TLS, *LOGIN).opened
+    assert first.side(OUT) == b"* OK ready\r\ns OK go\r\n"
+    assert first.ended == ["STARTTLS"]
+    assert second.side(IN) == b"b LOGIN bob XXXXXX\r\n"
+    assert second.side(OUT) == b"b OK in\r\n"
+
+
+def test_with_keep_secrets_are_written() -> None:
+    (only,) = Watch(plan(), keep=True).says(*WHOLE).opened
+    assert b"secret" in only.side(IN)
+
+
+def test_an_unfinished_line_is_written_at_the_end_and_masked() -> None:
+    watch = Watch(plan()).says(GREETING, (IN, b"a LOGIN bob sec"))
+    watch.observer.close(AT, "client closed")
+    (only,) = watch.opened
+    assert len(only.side(IN)) == len(b"a LOGIN bob sec")
+    assert b"sec" not in only.side(IN)
+    assert only.ended == ["client closed"]
+
+
+@pytest.mark.parametrize("where", ["chunk", "end"])
+def test_a_masker_that_raises_ends_the_recording_and_nothing_else(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    watch = Watch(plan()).says(GREETING)
+
+    def mistake(*_: object) -> list[Event]:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(watch.observer._masker, where, mistake)
+    with pytest.raises(ZeroDivisionError):
+        watch.says(*LOGIN) if where == "chunk" else watch.observer.close(AT, "gone")
+    (only,) = watch.opened
+    if where == "chunk":
+        watch.says(*AFTER)  # it is only counted
+        assert only.marks() == ["gap"]
+        assert "secret" not in repr(only.events)
+        watch.observer.close(AT, "gone")
+    assert only.side(IN) == b""
+    assert only.ended == ["gone"]
