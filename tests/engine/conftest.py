@@ -16,6 +16,7 @@ import trustme
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits, Relay
+from rawlog.engine.tunnel import TlsTunnel
 from rawlog.events import Direction
 
 TIME_LIMIT = 20.0
@@ -161,6 +162,47 @@ def make_talk(stage: Stage) -> Callable[..., Talk]:
         return talk
 
     return make
+
+
+class TlsPeer:
+    """A blocking TLS peer that can end its own direction at any moment, which ``SSLSocket`` can't."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, *, server_side: bool) -> None:
+        self.sock = sock
+        self._tunnel = TlsTunnel(context, server_side=server_side, server_hostname=None if server_side else "localhost")
+        self._tunnel.handshake(b"")
+        while self._tunnel.handshaking:
+            self._flush()
+            self._tunnel.handshake(sock.recv(65536))
+            assert self._tunnel.failure is None
+        self._flush()
+
+    def _flush(self) -> None:
+        if raw := self._tunnel.take():
+            self.sock.sendall(raw)
+
+    def sendall(self, data: bytes) -> None:
+        self.sock.sendall(self._tunnel.write(data))
+
+    def recv(self, size: int) -> bytes:
+        """What comes, b'' at close_notify; EOFError at an end without one."""
+        while not (plain := self._tunnel.feed(b"")):
+            if self._tunnel.ended:
+                return b""
+            if not (raw := self.sock.recv(size)):
+                raise EOFError
+            if plain := self._tunnel.feed(raw):
+                break
+        return plain
+
+    def end(self) -> None:
+        self.sock.sendall(self._tunnel.close())
+
+    def settimeout(self, seconds: float) -> None:
+        self.sock.settimeout(seconds)
+
+    def close(self) -> None:
+        self.sock.close()
 
 
 @dataclass(frozen=True)

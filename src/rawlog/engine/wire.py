@@ -24,6 +24,22 @@ READ_MAX = 131072
 """Largest read: larger ones cost page faults, unless malloc was told to keep its memory (then 256 KiB is better)."""
 
 
+_TCP_CLOSE = 7
+"""State of a TCP connection that is dead (linux/tcp_states.h); its count of unacknowledged bytes then means nothing."""
+
+
+def _unacked_tcp(sock: socket.socket) -> int:
+    if not hasattr(socket, "TCP_INFO"):
+        return 0
+    try:
+        if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
+            return 0
+        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+    except OSError:
+        return 0
+    return int(struct.unpack("i", answer)[0])
+
+
 class Wire:
     """A stream socket and its events. What they mean is said by the methods at the end, which :class:`Leg` fills in.
 
@@ -155,11 +171,7 @@ class Wire:
         """
         if self.hard or self.closed or self._out.error is not None or self._sock.family == socket.AF_UNIX:
             return 0
-        try:
-            answer = fcntl.ioctl(self._fd, termios.TIOCOUTQ, b"\0\0\0\0")
-        except OSError:
-            return 0
-        return int(struct.unpack("i", answer)[0])
+        return _unacked_tcp(self._sock)
 
     # -- ends ---------------------------------------------------------------------------------------------------------
 
