@@ -209,7 +209,7 @@ class ManageSieveFramer(OrderedFramer):
 
     def is_harmless(self, lane: Lane, head: bytes) -> bool:
         if lane is self.server:
-            return self.asked != "auth" and (self.authenticated or self.client.tape.end > 0)
+            return self.asked != "auth" and self.authenticated
         if self.guarded or self._sasl_turn or self._sasl_perhaps:
             return False
         if self._command is not None:
