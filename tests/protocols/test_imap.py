@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.conversation import Conversation, check, conversations
 
 from rawlog.protocols.imap import ImapFramer
+from tests.support.conversation import Conversation, check, conversations
 
 
 @pytest.mark.parametrize("talk", conversations("imap"), ids=str)
