@@ -162,9 +162,9 @@ class Settings:
     )
     rawlog_smtp_bare_lf: str = _per(
         ("lmtp", "submission"),
-        "pass",
-        values.choice("pass", "reject"),
-        "Lines in a message that end in a bare LF: pass them on, or answer 521 and close.",
+        "refuse",
+        values.choice("refuse", "pass"),
+        "Lines in a message that end otherwise than with CRLF: answer 521 and close, or pass them on as they came.",
     )
     rawlog_workers: int = _one(0, values.WORKERS, "Worker processes; auto: one for each core.")
     rawlog_user: str = _one("rawlog", values.USER, "Who the workers are, when started as root.")

@@ -76,6 +76,7 @@ def gateway_for(
         backend_plans=wanted.of_backend(),
         report=report,
         find_user=partial(_fields, userdb) if userdb.configured else None,
+        refuse_bare_lf=settings.rawlog_smtp_bare_lf == "refuse",
     )
     return Gateway(loop, service)
 

@@ -53,6 +53,7 @@ class Service:
     backend_plans: Sequence[Plan]
     report: Callable[[str], None]
     find_user: Callable[[str], Mapping[str, str] | None] | None = None
+    refuse_bare_lf: bool = True
 
 
 class Conversation:
@@ -134,6 +135,7 @@ class Conversation:
         policy = Policy(
             client_tls=service.client_context,
             plaintext_login=service.plaintext_login or _is_local(self._peer),
+            refuse_bare_lf=service.refuse_bare_lf,
             backend_tls=service.backend.tls,
             backend_context=service.backend_context,
             backend_name=service.backend.host,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from rawlog.engine.loop import Loop
 from rawlog.events import Direction
 from rawlog.formats.dovecot import PairEncoder
+from rawlog.recorder.descriptors import keep_only
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.recorder import Recorder
 from rawlog.recorder.sinks import FileSink
@@ -57,12 +58,3 @@ def relay(
         signal.signal(number, signal.SIG_IGN)
     session.start()
     loop.run()
-
-
-def keep_only(wanted: set[int]) -> None:
-    """Closes every other descriptor of this process."""
-    begin = 0
-    for fd in [*sorted(wanted), os.sysconf("SC_OPEN_MAX")]:
-        if begin < fd:  # an empty range would be taken for one without end
-            os.closerange(begin, fd)
-        begin = fd + 1

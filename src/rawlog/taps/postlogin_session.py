@@ -12,7 +12,6 @@ from collections.abc import Callable
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits, Relay
-from rawlog.events import Direction
 from rawlog.recorder.recorder import Recorder
 from rawlog.taps.postlogin_tap import PostLoginTap
 
@@ -61,4 +60,3 @@ class Session:
                 self._recorder.mark(now, "undelivered", {"direction": direction.value, "bytes": str(count)})
         self._tap.close(now, reason)
         self._on_end(self)
-

@@ -35,6 +35,7 @@ class Policy:
 
     ``client_tls``: to offer STARTTLS with, None: not offered. ``client_implicit``: the client's TLS begins with its
     first byte, so that it counts as on while the handshake lasts. ``plaintext_login``: a password is accepted without.
+    ``refuse_bare_lf``: a message with line endings other than CRLF is refused (CVE-2023-51764, SMTP smuggling).
     ``backend_tls``: ``none``, ``starttls`` or ``implicit`` (then TLS is on already). ``backend_context`` and
     ``backend_name``: how the backend's certificate is verified after STARTTLS.
     """
@@ -42,6 +43,7 @@ class Policy:
     client_tls: ssl.SSLContext | None
     plaintext_login: bool
     backend_tls: str
+    refuse_bare_lf: bool = True
     backend_context: ssl.SSLContext | None = None
     backend_name: str | None = None
     client_implicit: bool = False
@@ -273,6 +275,8 @@ class Upgrade:
             return b""
         if self._framer.expects_block():
             size = self._block_size()
+            if self._refuses_block(size):
+                return b""
         elif self._framer.expects_bytes():
             size = self._framer.expects_bytes()
         else:
@@ -288,6 +292,17 @@ class Upgrade:
         rest = self._client[self._at :]
         at = (window + rest).find(b"\r\n.\r\n")
         return len(rest) if at < 0 else at + 5 - len(window)
+
+    def _refuses_block(self, size: int) -> bool:
+        """Whether the next ``size`` bytes of a dot block hold what the dialect does not let through; says so."""
+        if not self._policy.refuse_bare_lf:
+            return False
+        answer = self._dialect.bare(self._framer.client.window[-1:], self._client[self._at : self._at + size])
+        if answer is None:
+            return False
+        self._relay.client.write(answer)
+        self._end("the client sent a message with a line ending that is not CRLF; refused (rawlog_smtp_bare_lf)")
+        return True
 
     def _reply(self, answer: Answer) -> None:
         count = len(self._client) - self._at

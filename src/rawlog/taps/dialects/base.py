@@ -85,6 +85,13 @@ class Dialect(ABC):
         """What a client is told that sent something behind STARTTLS before TLS was on (CVE-2011-0411's class)."""
         return self.refusal("Nothing may follow STARTTLS before TLS is on")
 
+    def bare(self, before: bytes, block: bytes) -> bytes | None:
+        """The refusal of a piece of a message that ends lines otherwise than by CRLF; None: it is as it should be.
+
+        ``before`` is the byte before the piece.
+        """
+        return None
+
     def after_tls(self) -> bytes:
         """What is asked of the backend on the client's behalf once its TLS is on (ManageSieve)."""
         return b""

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then, shown, without_plus
 
+_BARE = re.compile(rb"(?<=[^\r])\n|\r(?!\n|\Z)")  # a CR at the end may be half of a CRLF: the next piece begins with it
 _LISTED_FOR_PROXIES = (b"XCLIENT", b"XFORWARD")
 _GREETING_LIMIT = 100  # lines of one answer of a backend
 
@@ -59,6 +60,9 @@ class Smtp(Dialect):
         yield from _reply(b"220")
         yield Step.START_TLS
         return greeting
+
+    def bare(self, before: bytes, block: bytes) -> bytes | None:
+        return b"521 5.5.2 A line must end with CRLF.\r\n" if _BARE.search(before + block) else None
 
     def refusal(self, reason: str) -> bytes:
         return f"421 4.3.2 {reason}.\r\n".encode()
