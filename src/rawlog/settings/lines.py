@@ -40,7 +40,7 @@ def statements(data: bytes, file: str) -> Iterator[Statement]:
     """
     pieces: list[str] = []
     size, first, quote, ambiguous = 0, Place(file, 1), "", False
-    for number, raw in enumerate(data.split(b"\n"), 1):
+    for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):
         place = Place(file, number)
         text = _decoded(raw, place)
         size += len(text)

@@ -102,7 +102,9 @@ def _by_user(text: str) -> dict[str, str]:
 
 
 def _fields(line: str, user: str) -> dict[str, str] | None:
-    """The fields of a line; None where Dovecot leaves the line out: uid or gid is root's, or no such user or group."""
+    """The fields of a line; None where Dovecot leaves it out: only a password, uid or gid root's or of nobody."""
+    if line.count(":") < 3:
+        return None
     parts = [*line.split(":", 7), *[""] * 7][:8]
     found = {name: parts[at] for name, at in (("uid", 2), ("gid", 3), ("home", 5)) if parts[at]}
     try:

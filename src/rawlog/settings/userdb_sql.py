@@ -45,7 +45,7 @@ class Sql:
 
     def __call__(self, user: str) -> dict[str, str] | None:
         driver, connect, query, texts = self._ready()
-        values = [text.expand(user, plain=True) for text in texts]
+        values = [text.expand(user, plain=len(text.parts) == 1) for text in texts]  # alone it is compared, no path
         try:
             row, names = self._ask(driver, connect, query, values)
         except Exception as error:  # each module has exceptions of its own

@@ -26,7 +26,7 @@ class UserText:
         self.text = text
         self.parts = [part for part in re.split(f"({_REFERENCE.pattern})", text) if part]
         for part in self.parts:
-            if part.startswith("%") and part != "%%":
+            if "%" in part and part != "%%":
                 _check(part, text)
 
     @property
