@@ -26,7 +26,7 @@ BAD = {
     "not-yet": "is not valid yet",
     "wrong-host": "is not for localhost",
     "self-signed": "is self-signed",
-    "unknown-ca": "is not trusted",
+    "unknown-ca": "comes from an authority that is not trusted",
 }
 """What can be wrong, and what a message about it must say."""
 

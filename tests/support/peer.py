@@ -67,13 +67,10 @@ class Peer:
         """Send an IMAP command line and give everything up to its tagged answer."""
         tag = line.split(b" ", 1)[0] + b" "
         self.send(line + b"\r\n")
-        answer = b""
-        while not answer.rpartition(b"\r\n")[2].startswith(tag):
-            got = self.line()
-            answer += got
-            if not got or got.startswith(tag):
-                break
-        return answer
+        lines = [self.line()]
+        while lines[-1] and not lines[-1].startswith(tag):
+            lines.append(self.line())
+        return b"".join(lines)
 
     def start_tls(self, context: ssl.SSLContext, *, server_side: bool = False) -> None:
         """Put TLS in, here. The name that is verified is ``localhost``."""

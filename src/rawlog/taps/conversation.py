@@ -315,8 +315,11 @@ def _host(address: str) -> str:
 
 
 def _is_local(address: str) -> bool:
+    if address == "unix":
+        return True
     try:
-        return address == "unix" or ipaddress.ip_address(_host(address)).is_loopback
+        ip = ipaddress.ip_address(_host(address))
+        return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback  # mapped: IPv4 on a listener for both
     except ValueError:
         return False
 
