@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rawlog.protocols import sasl
 from rawlog.protocols.framing import Lane, Span
 from rawlog.protocols.ordered import FORWARD, OrderedFramer, found, moved
-from rawlog.protocols.sasl import secret_span
+from rawlog.protocols.sasl import payload_span, secret_span
 
+MECHANISM_LIMIT = 20  # RFC 4422 3.1
 SASL_LIMIT = 8 * 1024  # a longer SASL message in a literal is masked but not understood; Dovecot takes no longer ones
 
 _VERB = re.compile(rb"[ \t]*([A-Za-z]+)(?=[ \t]|\Z)[ \t]*")
@@ -30,6 +30,7 @@ _VERBS = frozenset(
     b"AUTHENTICATE CAPABILITY CHECKSCRIPT DELETESCRIPT GETSCRIPT HAVESPACE LISTSCRIPTS LOGOUT NOOP PUTSCRIPT "
     b"RENAMESCRIPT SETACTIVE STARTTLS UNAUTHENTICATE XCLIENT".split()
 )
+_SENSITIVE = frozenset((b"AUTHENTICATE", b"XCLIENT"))
 _ASKS = {b"STARTTLS": "tls", b"UNAUTHENTICATE": "unauthenticate"}
 _FLAGS = (b'"STARTTLS"', b'"UNAUTHENTICATE"')  # capabilities without a value
 
@@ -48,6 +49,7 @@ class ManageSieveFramer(OrderedFramer):
     """Cuts ManageSieve. See Framer."""
 
     protocol: ClassVar[str] = "managesieve"
+    login_words = (b"AUTHENTICATE",)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -80,7 +82,7 @@ class ManageSieveFramer(OrderedFramer):
         match = _VERB.match(text)
         verb = match[1].upper() if match else b"?"
         if match is None or verb not in _VERBS or b"\r" in text:
-            return _Command(verb, secret=self.guarded), 0
+            return _Command(verb, secret=self.is_suspect(text)), 0
         return _Command(verb), match.end()
 
     def is_command(self, text: bytes) -> bool:
@@ -91,15 +93,20 @@ class ManageSieveFramer(OrderedFramer):
         if command.secret:
             return [(start, start + len(text))] if text else []
         if command.verb == b"AUTHENTICATE" and not command.mechanism:
-            word = _STRING.match(text, at) or _ATOM.match(text, at)
-            if word is None:
-                return self._message(text, at, start) if not _LITERAL.match(text, at) else []
-            command.mechanism = True
-            self._sasl = sasl.Exchange(word[word.lastindex or 0])
-            at = word.end()
+            return self._mechanism(command, text, at, start)
         if command.verb in (b"AUTHENTICATE", b""):
             return self._message(text, at, start)
         return found(FORWARD, text, start) if command.verb == b"XCLIENT" else []
+
+    def _mechanism(self, command: _Command, text: bytes, at: int, start: int) -> list[Span]:
+        """The arguments of AUTHENTICATE from the mechanism on, which may stand in a literal to come."""
+        word = _STRING.match(text, at) or _ATOM.match(text, at)
+        if word is None:
+            command.secret = _LITERAL.match(text, at) is None
+            return [(start + at, start + len(text))] if command.secret and at < len(text) else []
+        command.mechanism = True
+        group = word.lastindex or 0
+        return self.begin_sasl(word[group], start + word.start(group)) + self._message(text, word.end(), start)
 
     def _message(self, text: bytes, at: int, start: int) -> list[Span]:
         """A SASL message, in quotes or a literal to come; what is neither is secret as a whole."""
@@ -110,14 +117,14 @@ class ManageSieveFramer(OrderedFramer):
         if string is None:
             return [(start + at, start + len(text))]
         if self._sasl is None:
-            return moved(secret_span(string[1]), start + string.start(1))
+            return moved(payload_span(string[1]), start + string.start(1))
         return moved(self._sasl.client(string[1]), start + string.start(1))
 
     def _begin_literal(self, command: _Command, size: int) -> None:
         mechanism = command.verb == b"AUTHENTICATE" and not command.mechanism and not command.secret
         command.message = command.verb == b"" or (command.verb == b"AUTHENTICATE" and command.mechanism)
-        keep = SASL_LIMIT if mechanism or command.message else 0
-        self.expect_literal(self.client, size, secret=command.secret or command.message, keep=keep)
+        secret = command.secret or command.message or (mechanism and size > MECHANISM_LIMIT)
+        self.expect_literal(self.client, size, secret=secret, keep=SASL_LIMIT if mechanism or command.message else 0)
 
     def on_literal(self, lane: Lane, data: bytes | None) -> None:
         command = self._command
@@ -128,7 +135,7 @@ class ManageSieveFramer(OrderedFramer):
                 self._sasl.client(data)
         elif command.verb == b"AUTHENTICATE" and not command.secret:
             command.mechanism = True
-            self._sasl = sasl.Exchange(data or b"")
+            self.begin_sasl(data or b"", lane.begin)
 
     def _end_command(self, command: _Command) -> None:
         """The command's last line is there."""
@@ -213,6 +220,6 @@ class ManageSieveFramer(OrderedFramer):
         if self.guarded or self._sasl_turn or self._sasl_perhaps:
             return False
         if self._command is not None:
-            return not self._command.secret and self._command.verb not in (b"AUTHENTICATE", b"", b"XCLIENT")
+            return not self._command.secret and self._command.verb in _VERBS - _SENSITIVE
         verb = _VERB.match(head)
-        return verb is not None and verb.end(1) < len(head) and verb[1].upper() not in (b"AUTHENTICATE", b"XCLIENT")
+        return verb is not None and verb.end(1) < len(head) and verb[1].upper() in _VERBS - _SENSITIVE

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 
 from rawlog.protocols import sasl
 from rawlog.protocols.framing import Framer, Lane, Span
@@ -24,6 +24,8 @@ FORWARD = re.compile(rb'\b(?:XRCPT)?FORWARD=([^\s"]+)', re.IGNORECASE)
 
 class OrderedFramer(Framer):
     """Base of the grammars without tags. See Framer."""
+
+    login_words: ClassVar[tuple[bytes, ...]]  # what a login begins with
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -105,19 +107,27 @@ class OrderedFramer(Framer):
     def unknown(self, text: bytes, start: int) -> list[Span]:
         """A command that is not known: the secret spans in it."""
         self.ask("other")
-        return [(start, start + len(text))] if self.guarded and text else []
+        return [(start, start + len(text))] if text and self.is_suspect(text) else []
+
+    def is_suspect(self, text: bytes) -> bool:
+        """Whether a command that is not known may hold a secret. Behind a login: when it looks like one more."""
+        return self.guarded or any(word in text.upper() for word in self.login_words)
 
     # -- SASL ---------------------------------------------------------------------------------------------------
 
-    def begin_sasl(self, mechanism: bytes) -> sasl.Exchange:
-        """AUTH or AUTHENTICATE with a mechanism; the answer decides."""
-        self._sasl = sasl.Exchange(mechanism)
+    def authenticate(self, argument: bytes, at: int) -> list[Span]:
+        """AUTH mechanism [initial-response] (RFC 5034 4, RFC 4954 4); ``argument`` at offset ``at`` is not empty."""
+        mechanism, *rest = argument.split(None, 1)
+        spans = self.begin_sasl(mechanism, at)
         self.ask("auth", decisive=True)
-        return self._sasl
+        if rest and self._sasl is not None:
+            spans += moved(self._sasl.client(rest[0]), at + len(argument) - len(rest[0]))
+        return spans
 
-    def initial_response(self, exchange: sasl.Exchange, payload: bytes, start: int) -> list[Span]:
-        """The initial response that stands behind the mechanism, at offset ``start``."""
-        return moved(exchange.client(payload), start) if payload else []
+    def begin_sasl(self, mechanism: bytes, at: int) -> list[Span]:
+        """The client names a mechanism at offset ``at``; what can't be one is secret."""
+        self._sasl = sasl.Exchange(mechanism)
+        return [] if sasl.is_mechanism(mechanism) else [(at, at + len(mechanism))]
 
     def responds(self, text: bytes) -> bool:
         """Whether the client's line ``text`` is a SASL response."""

@@ -13,21 +13,22 @@ from rawlog.protocols.framing import Lane, Span
 from rawlog.protocols.ordered import FORWARD, OrderedFramer, found, moved
 from rawlog.protocols.sasl import secret_span
 
-_COMMAND = re.compile(rb"[ \t]*([^\s]+)(?:[ \t](.*))?", re.DOTALL)
-_CHALLENGE = re.compile(rb"\+(?: (.*))?$", re.DOTALL)
+_COMMAND = re.compile(rb"[ \t]*(\S+)(?:[ \t](.*))?\Z", re.DOTALL)
+_CHALLENGE = re.compile(rb"\+(?: (.*))?\Z", re.DOTALL)
 
 _VERBS = frozenset(
     b"APOP AUTH CAPA DELE LANG LIST NOOP PASS QUIT RETR RSET STAT STLS TOP UIDL USER UTF8 XCLIENT".split()
 )
 _LISTING = frozenset(b"CAPA RETR TOP".split())  # answered by many lines
 _LISTING_ALL = frozenset(b"AUTH LANG LIST UIDL".split())  # answered by many lines when there is no argument
-_SENSITIVE = frozenset(b"APOP AUTH PASS XCLIENT".split())
+_SENSITIVE = frozenset(b"APOP AUTH PASS USER XCLIENT".split())
 
 
 class Pop3Framer(OrderedFramer):
     """Cuts POP3. See Framer. The body of a multi-line answer is a block behind its ``+OK`` line."""
 
     protocol: ClassVar[str] = "pop3"
+    login_words = (b"PASS", b"APOP", b"AUTH")
 
     # -- the client ---------------------------------------------------------------------------------------------
 
@@ -43,26 +44,25 @@ class Pop3Framer(OrderedFramer):
         if verb == b"APOP":
             return self._apop(argument, at)
         if verb == b"AUTH" and argument.strip():
-            return self._auth(argument, at)
+            return self.authenticate(argument, at)
         if verb == b"USER":
-            self.candidate = argument.decode("utf-8", "surrogateescape") or None
+            return self._user(argument, at)
         listing = verb in _LISTING or (verb in _LISTING_ALL and not argument.strip())
         self.ask("listing" if listing else "tls" if verb == b"STLS" else "other", decisive=verb == b"STLS")
         return found(FORWARD, argument, at) if verb == b"XCLIENT" else []
 
+    def _user(self, argument: bytes, at: int) -> list[Span]:
+        """USER name. A second word may be a password, though some servers take it for a part of the name."""
+        self.candidate = argument.decode("utf-8", "surrogateescape") or None
+        self.ask("other")
+        return _behind_name(argument, at)
+
     def _apop(self, argument: bytes, at: int) -> list[Span]:
         """APOP name digest (RFC 1939 7)."""
-        name, _, digest = argument.partition(b" ")
-        self.candidate = name.decode("utf-8", "surrogateescape") or None
+        name = argument.split(None, 1)[:1]
+        self.candidate = name[0].decode("utf-8", "surrogateescape") if name else None
         self.ask("login", decisive=True)
-        end = at + len(argument)
-        return [(end - len(digest), end)] if digest else []
-
-    def _auth(self, argument: bytes, at: int) -> list[Span]:
-        """AUTH mechanism [initial-response] (RFC 5034 4)."""
-        words = argument.split(None, 1)
-        payload = words[1] if len(words) > 1 else b""
-        return self.initial_response(self.begin_sasl(words[0]), payload, at + len(argument) - len(payload))
+        return _behind_name(argument, at)
 
     def is_command(self, text: bytes) -> bool:
         match = _COMMAND.match(text)
@@ -111,4 +111,11 @@ class Pop3Framer(OrderedFramer):
         if self.guarded or self._sasl_turn or self._sasl_perhaps:
             return False
         command = _COMMAND.match(head)
-        return command is not None and command[2] is not None and command[1].upper() not in _SENSITIVE
+        return command is not None and command[2] is not None and command[1].upper() in _VERBS - _SENSITIVE
+
+
+def _behind_name(argument: bytes, at: int) -> list[Span]:
+    """Everything behind the first word."""
+    words = argument.split(None, 1)
+    end = at + len(argument)
+    return [(end - len(words[1]), end)] if len(words) > 1 else []

@@ -15,7 +15,7 @@ from rawlog.protocols.ordered import FORWARD, OrderedFramer, found, moved
 from rawlog.protocols.sasl import secret_span
 from rawlog.protocols.smuggling import EndWatch
 
-_COMMAND = re.compile(rb"[ \t]*([^\s]+)(?:[ \t]+(.*))?", re.DOTALL)
+_COMMAND = re.compile(rb"[ \t]*(\S+)(?:[ \t]+(.*))?\Z", re.DOTALL)
 _REPLY = re.compile(rb"(\d{3})(?:([ -])(.*))?\Z", re.DOTALL)
 _CHUNK = re.compile(rb"(\d{1,18})(?:[ \t]+(LAST))?[ \t]*\Z", re.IGNORECASE)
 _URL_TOKEN = re.compile(rb";urlauth=(?:[^:\s]*:[^:\s]*:)?(\S+)", re.IGNORECASE)  # RFC 4467: whoever has it may read
@@ -36,6 +36,7 @@ class SmtpFramer(OrderedFramer):
     """Cuts SMTP. See Framer. A DATA text is a block, a BDAT chunk a literal."""
 
     protocol: ClassVar[str] = "smtp"
+    login_words = (b"AUTH",)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -50,7 +51,7 @@ class SmtpFramer(OrderedFramer):
         argument = match[2] or b""
         at = start + len(text) - len(argument)
         if verb == b"AUTH" and argument:
-            return self._auth(argument, at)
+            return self.authenticate(argument, at)
         if verb in (b"BDAT", b"BURL"):
             return self._chunk(verb, argument, at)
         asks = _ASKS.get(verb, "other")
@@ -58,12 +59,6 @@ class SmtpFramer(OrderedFramer):
         if verb == b"XCLIENT":
             self.candidate = _login(argument)
         return found(FORWARD, argument, at) if verb in (b"XCLIENT", b"RCPT") else []
-
-    def _auth(self, argument: bytes, at: int) -> list[Span]:
-        """AUTH mechanism [initial-response] (RFC 4954 4)."""
-        words = argument.split(None, 1)
-        payload = words[1] if len(words) > 1 else b""
-        return self.initial_response(self.begin_sasl(words[0]), payload, at + len(argument) - len(payload))
 
     def _chunk(self, verb: bytes, argument: bytes, at: int) -> list[Span]:
         """BDAT size [LAST] (RFC 3030 2) or BURL url [LAST] (RFC 4468 3.1); each chunk has its reply."""
@@ -145,7 +140,7 @@ class SmtpFramer(OrderedFramer):
         if self.guarded or self._sasl_turn or self._sasl_perhaps:
             return False
         command = _COMMAND.match(head)
-        return command is not None and command[2] is not None and command[1].upper() not in _SENSITIVE
+        return command is not None and command[2] is not None and command[1].upper() in _VERBS - _SENSITIVE
 
 
 def _login(argument: bytes) -> str | None:
