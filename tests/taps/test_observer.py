@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from rawlog.dialogue.redact import Masker
@@ -11,7 +13,7 @@ from rawlog.protocols.imap import ImapFramer
 from rawlog.recorder.flusher import Flusher
 from rawlog.settings.variables import Template
 from rawlog.taps import observer as module
-from rawlog.taps.observer import Observer
+from rawlog.taps.observer import Answer, Observer
 from rawlog.taps.plan import Part, Plan
 from rawlog.taps.target import Target
 from tests.support.recording import Timers
@@ -48,18 +50,29 @@ class KeptRecorder:
 class Watch:
     """An observer, what it opened, and whom it announced."""
 
-    def __init__(self, *plans: Plan, keep: bool = False, refuse: bool = False) -> None:
+    def __init__(self, *plans: Plan, keep: bool = False, refuse: bool = False, late: bool = False) -> None:
         self.opened: list[KeptRecorder] = []
+        self.closed: list[str] = []
+        self.answers: list[Callable[[], None]] = []  # of recorders that come late
+        self._late = late
         self.announced: list[str | None] = []
         self._refuse = refuse
         masker = Masker(ImapFramer(wire_compressed=True), keep=keep)
-        self.observer = Observer(masker, plans, self._open, on_login=self.announced.append)  # type: ignore[arg-type]
+        self.observer = Observer(masker, plans, self._open, on_login=self.announced.append)
 
-    def _open(self, plan: Plan, user: str | None, at: int) -> KeptRecorder | None:
+    def _open(self, plan: Plan, user: str | None, at: int, answer: Answer) -> None:
         if self._refuse:
-            return None
-        self.opened.append(KeptRecorder(user))
-        return self.opened[-1]
+            answer(None)
+            return
+        recorder = KeptRecorder(user)
+        self.opened.append(recorder)
+        if self._late:
+            self.answers.append(lambda: answer(recorder))  # type: ignore[arg-type]
+        else:
+            answer(recorder)  # type: ignore[arg-type]
+
+    def close(self, reason: str) -> None:
+        self.observer.close(AT, reason, lambda: self.closed.append(reason))
 
     def says(self, *said: tuple[Direction, bytes]) -> Watch:
         for number, (direction, data) in enumerate(said):
@@ -96,7 +109,7 @@ def test_everything_is_recorded_at_once_where_the_place_is_known() -> None:
 def test_no_byte_no_recording() -> None:
     watch = Watch(plan())
     watch.observer.mark(AT, "opened", {})
-    watch.observer.close(AT, "gone")
+    watch.close("gone")
     assert watch.opened == []
 
 
@@ -118,7 +131,7 @@ def test_where_the_place_depends_on_the_user_it_is_whole_all_the_same() -> None:
 def test_a_failed_login_leaves_nothing() -> None:
     watch = Watch(plan("/raw/%u"))
     watch.says(GREETING, *FAILED)
-    watch.observer.close(AT, "gone")
+    watch.close("gone")
     assert watch.opened == []
     assert watch.announced == []
 
@@ -131,13 +144,13 @@ def test_what_is_held_before_the_login_has_a_limit(monkeypatch: pytest.MonkeyPat
     held = only.side(IN) + only.side(OUT)
     total = sum(watch.observer.seen.values())
     assert int(gap.detail["bytes"]) == total - len(held)
-    assert "more than 40 bytes before login" in gap.detail["cause"]
+    assert "more than 40 bytes before the recording could begin" in gap.detail["cause"]
     assert only.side(IN).endswith(b"c NOOP\r\n")
 
 
 def test_who_is_not_recorded_is_only_counted() -> None:
     watch = Watch(plan(), refuse=True).says(*WHOLE)
-    watch.observer.close(AT, "gone")
+    watch.close("gone")
     assert watch.opened == []
     assert watch.observer.seen == {
         IN: sum(len(d) for w, d in WHOLE if w is IN),
@@ -168,7 +181,7 @@ def test_up_to_the_login_it_ends_there() -> None:
 
 def test_each_plan_has_its_recording() -> None:
     watch = Watch(plan(), plan("/other/%u", Part.FROM_LOGIN), plan(part=Part.TO_LOGIN)).says(*WHOLE)
-    watch.observer.close(AT, "gone")
+    watch.close("gone")
     by_size = sorted(len(recorder.side(OUT)) for recorder in watch.opened)
     whole, after = sum(len(d) for w, d in WHOLE if w is OUT), len(b"b OK in\r\nc OK done\r\n")
     assert by_size == sorted([whole, after, whole - after])
@@ -193,7 +206,7 @@ def test_with_keep_secrets_are_written() -> None:
 
 def test_an_unfinished_line_is_written_at_the_end_and_masked() -> None:
     watch = Watch(plan()).says(GREETING, (IN, b"a LOGIN bob sec"))
-    watch.observer.close(AT, "client closed")
+    watch.close("client closed")
     (only,) = watch.opened
     assert len(only.side(IN)) == len(b"a LOGIN bob sec")
     assert b"sec" not in only.side(IN)
@@ -209,12 +222,38 @@ def test_a_masker_that_raises_ends_the_recording_and_nothing_else(monkeypatch: p
 
     monkeypatch.setattr(watch.observer._masker, where, mistake)
     with pytest.raises(ZeroDivisionError):
-        watch.says(*LOGIN) if where == "chunk" else watch.observer.close(AT, "gone")
+        watch.says(*LOGIN) if where == "chunk" else watch.close("gone")
     (only,) = watch.opened
     if where == "chunk":
         watch.says(*AFTER)  # it is only counted
         assert only.marks() == ["gap"]
         assert "secret" not in repr(only.events)
-        watch.observer.close(AT, "gone")
+        watch.close("gone")
     assert only.side(IN) == b""
     assert only.ended == ["gone"]
+
+
+def test_what_comes_before_a_late_recorder_is_recorded_too() -> None:
+    watch = Watch(plan("/raw/%u", Part.FROM_LOGIN), late=True).says(*WHOLE)
+    (only,) = watch.opened
+    assert only.events == []
+    watch.answers[0]()
+    watch.says((IN, b"d LOGOUT\r\n"))
+    assert only.side(IN) == b"c NOOP\r\nd LOGOUT\r\n"
+    assert only.side(OUT) == b"b OK in\r\nc OK done\r\n"
+
+
+def test_a_conversation_that_ends_before_its_recorder_is_there_is_recorded() -> None:
+    watch = Watch(plan("/raw/%u", Part.FROM_LOGIN), plan(), late=True).says(*WHOLE)
+    watch.close("gone")
+    assert watch.closed == []
+    for answer in watch.answers:
+        answer()
+    assert watch.closed == ["gone"]
+    assert [recorder.ended for recorder in watch.opened] == [["gone"]] * len(watch.opened)
+
+
+def test_who_waits_for_the_end_is_told_where_nothing_is_recorded() -> None:
+    watch = Watch().says(GREETING)
+    watch.close("gone")
+    assert watch.closed == ["gone"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,9 +13,14 @@ from rawlog.events import Direction
 from rawlog.formats.base import Encoder
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
+from rawlog.recorder.directory import NotRecorded
 from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.keeper import Order
+from rawlog.recorder.naming import Opened, open_pair, stamped_stems
+from rawlog.recorder.recorder import Recorder
+from rawlog.settings.options import parse_options
 from rawlog.settings.variables import Template
-from rawlog.taps.target import OF_A_USER, Naming, Target
+from rawlog.taps.target import OF_A_USER, HomeTarget, Target
 from tests.support.places import acting_as, shared_directory
 from tests.support.recording import Timers
 
@@ -51,6 +56,16 @@ HOSTILE = [
 ]
 
 
+def opened_by(
+    target: Target, values: dict[str, str | bytes], instead: Template | None = None
+) -> tuple[Recorder, str] | None:
+    """What the target answers."""
+    answers: list[tuple[Recorder, str] | None] = []
+    target.open(values, AT, "1-1", answers.append, instead=instead)
+    (answer,) = answers
+    return answer
+
+
 class Place:
     """A target below a directory, and what it reported."""
 
@@ -68,7 +83,7 @@ class Place:
 
     def record(self, user: bytes | str = "bob", text: bytes = b"hello\r\n", **values: str) -> str:
         """Record one chunk; gives the path of the files, empty when nothing is recorded."""
-        opened = self.target.open({"user": user, **values}, AT, "1-1")
+        opened = opened_by(self.target, {"user": user, **values})
         if opened is None:
             return ""
         recorder, path = opened
@@ -106,13 +121,50 @@ def test_one_file_where_the_format_has_one(tmp_path: Path) -> None:
     assert place.made() == [Path(f"{path}.rawlog")]
 
 
-def test_names_as_the_rawlog_program_makes_them(tmp_path: Path) -> None:
-    naming = Naming(dashed=True, address=True, directions=(Direction.IN,))
-    place = Place(tmp_path, naming=naming)
-    path = place.record(rip="192.0.2.7")
-    assert place.made() == [Path(f"{path}.in")]
-    assert Path(path).name.startswith("192.0.2.7-20261122-")
-    assert Path(path).name.endswith(f"-{os.getpid()}")
+class Keeper:
+    """Stands for the keepers: takes orders, answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[Order, Callable[[Opened | NotRecorded], None]]] = []
+
+    def ask(self, order: Order, answer: Callable[[Opened | NotRecorded], None]) -> None:
+        self.orders.append((order, answer))
+
+
+def home_target(keeper: Keeper, told: list[str], *words: str) -> HomeTarget:
+    options, _ = parse_options(words)
+    flusher = Flusher(Timers().call_later)
+    return HomeTarget(keeper, options, flusher=flusher, report=told.append, debug=True)  # type: ignore[arg-type]
+
+
+def test_homes_are_opened_by_the_keepers(tmp_path: Path) -> None:
+    keeper, told, answers = Keeper(), list[str](), list[object]()
+    target = home_target(keeper, told, "-I", "-f", "in")
+    target.open({"user": "bob", "home": "/h", "uid": "7", "gid": "8", "rip": "192.0.2.7"}, AT, "1-1", answers.append)
+    ((order, answer),) = keeper.orders
+    assert order == Order("/h", 7, 8, os.getpid(), AT, "192.0.2.7", (Direction.IN,))
+    assert answers == []
+    opened = open_pair(str(tmp_path), stamped_stems(AT), [Direction.IN])
+    assert isinstance(opened, Opened)
+    answer(opened)
+    assert isinstance(answers[0], tuple)
+    assert answers[0][1] == opened.path
+    answers[0][0].close(AT, "done")
+    answer(NotRecorded("no such home", expected=True))
+    assert answers[1] is None
+    assert told == ["not recorded: no such home"]
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [({"uid": "7", "gid": "8"}, "home"), ({"home": "/h"}, "uid"), ({"home": "/h", "uid": "x"}, "uid")],
+)
+def test_who_has_no_home_or_uid_is_told(values: dict[str, str], word: str) -> None:
+    keeper, told, answers = Keeper(), list[str](), list[object]()
+    home_target(keeper, told).open({"user": "bob", **values}, AT, "1-1", answers.append)
+    assert (keeper.orders, answers) == ([], [None])
+    assert "user bob" in told[0]
+    assert word in told[0]
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
@@ -207,10 +259,10 @@ def test_a_user_without_home_is_told(tmp_path: Path) -> None:
     told: list[str] = []
     flusher = Flusher(Timers().call_later)
     target = Target(Template("%h/rawlog"), lambda: PairEncoder(stamps=False), flusher=flusher, report=told.append)
-    assert target.open({"user": "bob"}, AT, "1-1") is None
-    assert target.open({"user": "bob", "home": str(tmp_path)}, AT, "1-1") is None
+    assert opened_by(target, {"user": "bob"}) is None
+    assert opened_by(target, {"user": "bob", "home": str(tmp_path)}) is None
     (tmp_path / "rawlog").mkdir()
-    opened = target.open({"user": "bob", "home": str(tmp_path)}, AT, "1-1")
+    opened = opened_by(target, {"user": "bob", "home": str(tmp_path)})
     assert opened is not None
     opened[0].close(AT, "done")
     assert ["home" in told[0], "no such directory" in told[1], len(told)] == [True, True, 2]
@@ -219,7 +271,7 @@ def test_a_user_without_home_is_told(tmp_path: Path) -> None:
 def test_another_directory_may_take_its_place(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     place = Place(tmp_path, "usual")
-    opened = place.target.open({"user": "bob"}, AT, "1-1", instead=Template(f"{tmp_path}/other"))
+    opened = opened_by(place.target, {"user": "bob"}, Template(f"{tmp_path}/other"))
     assert opened is not None
     opened[0].close(AT, "done")
     assert Path(opened[1]).parent == tmp_path / "other"

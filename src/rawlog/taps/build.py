@@ -15,13 +15,13 @@ from pathlib import Path
 
 from rawlog.engine.connect import Endpoint
 from rawlog.engine.loop import Loop
-from rawlog.events import Direction
 from rawlog.formats.base import Encoder
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
 from rawlog.protocols.registry import framer_for
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.limits import FreeSpace, Limit
+from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, Door, GatewayPlan
 from rawlog.settings.model import Settings
 from rawlog.settings.options import RawlogOptions
@@ -32,9 +32,8 @@ from rawlog.taps.conversation import Service
 from rawlog.taps.gateway import Gateway
 from rawlog.taps.plan import Part, Plan
 from rawlog.taps.single import endpoints
-from rawlog.taps.target import Naming, Target
+from rawlog.taps.target import HomeTarget, Target
 
-HOME_DIRECTORY = "%h/dovecot.rawlog"  # where the rawlog program of Dovecot looks
 PLACES_LIMIT = 1000  # directories whose free space is remembered
 Report = Callable[[str], None]
 
@@ -55,14 +54,22 @@ def prepare(configuration: Configuration) -> list[Prepared]:
     return [_prepared(configuration, plan) for plan in configuration.gateways()]
 
 
-def gateway_for(
-    prepared: Prepared, configuration: Configuration, loop: Loop, flusher: Flusher, report: Report
-) -> Gateway:
+@dataclass(frozen=True)
+class Tools:
+    """What the gateways of one worker share. ``keepers`` make files in homes; None where nobody asked for them."""
+
+    loop: Loop
+    flusher: Flusher
+    keepers: Keepers | None
+    report: Report
+
+
+def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) -> Gateway:
     """The gateway of one protocol, without listeners yet."""
     plan, settings = prepared.plan, prepared.plan.settings
     protocol = plan.backend.protocol
     userdb = configuration.userdb()
-    wanted = _Wanted(plan, configuration, flusher, report)
+    wanted = _Wanted(plan, configuration, tools)
     service = Service(
         protocol=protocol,
         backend=plan.backend,
@@ -74,11 +81,16 @@ def gateway_for(
         framer=partial(framer_for, protocol),
         client_plans=wanted.of_clients(prepared.postlogin, userdb.configured),
         backend_plans=wanted.of_backend(),
-        report=report,
+        report=tools.report,
         find_user=partial(_fields, userdb) if userdb.configured else None,
         refuse_bare_lf=settings.rawlog_smtp_bare_lf == "refuse",
     )
-    return Gateway(loop, service)
+    return Gateway(tools.loop, service)
+
+
+def needs_keepers(prepared: Sequence[Prepared]) -> bool:
+    """Whether anything is to be recorded in homes."""
+    return any(each.postlogin is not None for each in prepared)
 
 
 def doors(prepared: Sequence[Prepared]) -> list[Door]:
@@ -89,11 +101,10 @@ def doors(prepared: Sequence[Prepared]) -> list[Door]:
 class _Wanted:
     """The recordings that one protocol's settings ask for."""
 
-    def __init__(self, plan: GatewayPlan, configuration: Configuration, flusher: Flusher, report: Report) -> None:
+    def __init__(self, plan: GatewayPlan, configuration: Configuration, tools: Tools) -> None:
         self._plan = plan
         self._settings = plan.settings
-        self._flusher = flusher
-        self._report = report
+        self._tools = tools
         self._debug = configuration.settings.debug
 
     def of_clients(self, postlogin: RawlogOptions | None, has_users: bool) -> list[Plan]:
@@ -108,7 +119,7 @@ class _Wanted:
                 Plan(self._target(settings.rawlog_dir), part, userdb_field="rawlog_dir", home=settings.mail_home)
             )
         if postlogin is not None:
-            plans.append(Plan(self._postlogin(postlogin), Part.FROM_LOGIN))
+            plans.append(Plan(self._home_target(postlogin), Part.FROM_LOGIN))
         if self._plan.prelogin_directory is not None:
             plans.append(Plan(self._target(self._plan.prelogin_directory), Part.TO_LOGIN))
         return plans
@@ -127,21 +138,20 @@ class _Wanted:
         return Target(
             Template(directory) if directory else None,
             self._encoder,
-            flusher=self._flusher,
-            report=self._report,
+            flusher=self._tools.flusher,
+            report=self._tools.report,
             debug=self._debug,
             limit=_limits(self._settings),
         )
 
-    def _postlogin(self, options: RawlogOptions) -> Target:
-        directions = tuple(Direction) if options.only is None else (options.only,)
-        return Target(
-            Template(HOME_DIRECTORY),
-            lambda: PairEncoder(stamps=options.stamps, boundaries=options.boundaries),
-            flusher=self._flusher,
-            report=self._report,
+    def _home_target(self, options: RawlogOptions) -> Target:
+        assert self._tools.keepers is not None
+        return HomeTarget(
+            self._tools.keepers,
+            options,
+            flusher=self._tools.flusher,
+            report=self._tools.report,
             debug=self._debug,
-            naming=Naming(dashed=True, address=options.address, directions=directions),
             limit=_limits(self._settings),
         )
 

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rawlog.dialogue.redact import Masker
 from rawlog.engine.connect import Endpoint, connect
@@ -25,7 +26,7 @@ from rawlog.recorder.recorder import Recorder
 from rawlog.settings.backend import Backend
 from rawlog.settings.variables import Template
 from rawlog.taps.dialects import dialect_for
-from rawlog.taps.observer import Observer
+from rawlog.taps.observer import Answer, Observer
 from rawlog.taps.plan import Plan
 from rawlog.taps.upgrade import Policy, Upgrade
 
@@ -219,22 +220,26 @@ class Conversation:
         if user is None:
             self._report("the login succeeded, but its mechanism does not show the user's name")
 
-    def _open_recorder(self, plan: Plan, user: str | None, at: int) -> Recorder | None:
+    def _open_recorder(self, plan: Plan, user: str | None, at: int, answer: Answer) -> None:
         fields = self._fields(user)
         instead = None
         if plan.userdb_field is not None and plan.userdb_field in fields:
             instead = self._template(plan.userdb_field, fields[plan.userdb_field])
             if instead is None:
-                return None
-        values = {**fields, **self._values(), "user": user or ""}
+                answer(None)
+                return
+        values: dict[str, str | bytes] = {**fields, **self._values(), "user": user or ""}
         if plan.home and not values.get("home"):
             values["home"] = Template(plan.home).expand(values)
-        opened = plan.target.open(values, at, self.name, instead=instead)
+        plan.target.open(values, at, self.name, partial(self._recorded, answer), instead=instead)
+
+    def _recorded(self, answer: Answer, opened: tuple[Recorder, str] | None) -> None:
         if opened is None:
-            return None
+            answer(None)
+            return
         recorder, path = opened
         self._files.append(path)
-        return recorder
+        answer(recorder)
 
     def _fields(self, user: str | None) -> Mapping[str, str]:
         """What userdb knows of the user: ``home``, ``uid``, ``gid`` and any others. Nothing of an unknown one."""
@@ -276,13 +281,21 @@ class Conversation:
         for direction, count in lost.items():
             if count:
                 self._mark("undelivered", {"direction": direction.value, "bytes": str(count)})
-        for observer in self._observers():
+        observers = self._observers()
+        waiting = len(observers)
+
+        def closed() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting:
+                self._report(self._summary(reason))
+                self._on_end(self)
+
+        for observer in observers:
             try:
-                observer.close(self._loop.now(), reason)
+                observer.close(self._loop.now(), reason, closed)
             except Exception as error:
                 self._loop.on_error(error)
-        self._report(self._summary(reason))
-        self._on_end(self)
 
     def _summary(self, reason: str) -> str:
         tls, seen = self._client.tls, self._observer.seen

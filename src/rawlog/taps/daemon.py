@@ -22,7 +22,7 @@ from rawlog.errors import RawlogError
 from rawlog.settings.configuration import Configuration, Door
 from rawlog.taps.build import Prepared, doors, prepare
 from rawlog.taps.listener import bind, bind_unix, close
-from rawlog.taps.worker import become, check_user, run_worker
+from rawlog.taps.worker import check_user, run_worker
 
 FIRST_RESTART = 0.1  # seconds until a worker that died is replaced, doubled each time up to
 LAST_RESTART = 5.0  # this, so that one that can't start does not eat the machine
@@ -147,7 +147,6 @@ class Daemon:
             os.close(self._alive[1])
             state = self._state
             sockets = {door: made[slot % len(made)] for door, made in state.sockets.items()}
-            become(state.configuration.settings.rawlog_user)
             run_worker(state.configuration, state.prepared, sockets, self._alive[0], self._report)
             code = 0
         except RawlogError as error:

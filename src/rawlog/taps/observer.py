@@ -17,7 +17,9 @@ from rawlog.taps.plan import Part, Plan
 
 EARLY_LIMIT = 64 * 1024  # bytes held before login: several times what a greeting, capabilities and SASL take
 
-OpenRecorder = Callable[[Plan, "str | None", int], "Recorder | None"]  # plan, user, time; None: it is not recorded
+Answer = Callable[["Recorder | None"], None]  # None: it is not recorded
+Closed = Callable[["_Record"], None]
+OpenRecorder = Callable[[Plan, "str | None", int, Answer], None]  # plan, user, time; answers now or later
 
 
 class Observer:
@@ -64,15 +66,27 @@ class Observer:
         """What the bytes cannot say."""
         self._mark(Mark(at, name, detail))
 
-    def close(self, at: int, reason: str) -> None:
-        """The conversation is over. What it raises is our mistake; the recordings are closed all the same."""
+    def close(self, at: int, reason: str, closed: Callable[[], None]) -> None:
+        """The conversation is over; ``closed`` is called when its recordings are written, at once or a little later.
+
+        What it raises is our mistake; the recordings are closed all the same.
+        """
+        waiting = set(map(id, self._records))
+
+        def one_closed(record: _Record) -> None:
+            waiting.discard(id(record))
+            if not waiting:
+                closed()
+
         try:
             for direction in () if self._failed else Direction:
                 for event in self._masker.end(direction):
                     self._event(event)
         finally:
             for record in self._records:
-                record.close(at, reason)
+                record.close(at, reason, one_closed)
+            if not self._records:
+                closed()
 
     def _login(self, at: int) -> None:
         self.logged_in = True
@@ -114,6 +128,10 @@ def _cut(chunk: Chunk, start: int, tls_at: int | None, login_at: int | None) -> 
     return pieces
 
 
+def _nothing(record: _Record) -> None:
+    """Nobody waits for the recording."""
+
+
 class _Record:
     """One recording of the leg, from its plan."""
 
@@ -123,64 +141,80 @@ class _Record:
         self._marks = marks  # of the whole leg so far: a recording that begins late begins with them
         self._recorder: Recorder | None = None
         self._user: str | None = None
-        self._waiting = plan.needs_user
-        self._begun = False
-        self._over = False
+        self._asked = False  # for a recorder
+        self._waiting = plan.needs_user  # for the user, then for the recorder
+        self._closing: tuple[int, str, Closed] | None = None  # the leg ended while it waited for the recorder
         self._in_tls = False
+        self._over = False
         self._early: list[Piece] = []
         self._early_size = self._dropped = 0
 
     def login(self, at: int, user: str | None) -> None:
         """The user is known now."""
         self._user = user
-        if not self._waiting:
-            return
-        self._waiting = False
-        self._begin(at)
-        early, self._early = self._early, []
-        for piece in early:
-            self.take(*piece)
-        if self._dropped and self._recorder is not None:
-            cause = f"more than {EARLY_LIMIT} bytes before login"
-            self._recorder.mark(at, "gap", {"bytes": str(self._dropped), "cause": cause})
+        if self._waiting and not self._asked:
+            self._begin(at)
 
     def take(self, chunk: Chunk, in_tls: bool, logged_in: bool) -> None:
         """The next bytes of the leg, if they belong to this part of it."""
         part, at = self._plan.part, chunk.at or 0
         if part is Part.TO_LOGIN and logged_in:
-            self.close(at, "login")
+            self.close(at, "login", _nothing)
         if self._over or (part is Part.FROM_LOGIN and not logged_in):
             return
+        if not (self._waiting or self._asked):
+            self._begin(at)
         if self._waiting:
             self._keep((chunk, in_tls, logged_in))
-            return
-        if not self._begun:
-            self._begin(at)
-        if in_tls and not self._in_tls:
-            self._in_tls = True
-            if self._plan.split_at_tls:
-                self._end(at, "STARTTLS")
-                self._begin(at)
-        if self._recorder is not None:
-            self._recorder.chunk(chunk.at, chunk.direction, chunk.data)
+        else:
+            self._write(chunk, in_tls)
 
     def mark(self, mark: Mark) -> None:
         """A mark of the leg."""
         if self._recorder is not None:
             self._recorder.mark(mark.at, mark.name, mark.detail)
 
-    def close(self, at: int, reason: str) -> None:
+    def close(self, at: int, reason: str, closed: Closed) -> None:
         """Nothing more belongs to it."""
         self._over = True
+        if self._asked and self._waiting:
+            self._closing = (at, reason, closed)
+            return
         self._early.clear()
         self._end(at, reason)
+        closed(self)
 
     def _begin(self, at: int) -> None:
-        self._begun = True
-        self._recorder = self._open(self._plan, self._user, at)
-        if self._recorder is not None:
-            for mark in self._marks:
-                self._recorder.mark(mark.at, mark.name, mark.detail)
+        self._asked = self._waiting = True
+        self._open(self._plan, self._user, at, self._opened)
+
+    def _opened(self, recorder: Recorder | None) -> None:
+        """The answer, at once or later: what came meanwhile follows."""
+        self._waiting = False
+        self._recorder = recorder
+        for mark in self._marks if recorder is not None else ():
+            self.mark(mark)
+        early, self._early = self._early, []
+        for chunk, in_tls, _ in early:
+            self._write(chunk, in_tls)
+        if self._dropped:
+            cause = f"more than {EARLY_LIMIT} bytes before the recording could begin"
+            self.mark(Mark(early[-1][0].at if early else None, "gap", {"bytes": str(self._dropped), "cause": cause}))
+        if self._closing is not None:
+            at, reason, closed = self._closing
+            self._end(at, reason)
+            closed(self)
+
+    def _write(self, chunk: Chunk, in_tls: bool) -> None:
+        if in_tls and not self._in_tls:
+            self._in_tls = True
+            if self._plan.split_at_tls:
+                self._end(chunk.at or 0, "STARTTLS")
+                self._begin(chunk.at or 0)
+        if self._waiting:
+            self._keep((chunk, in_tls, False))
+        elif self._recorder is not None:
+            self._recorder.chunk(chunk.at, chunk.direction, chunk.data)
 
     def _end(self, at: int, reason: str) -> None:
         if self._recorder is not None:

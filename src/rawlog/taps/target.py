@@ -1,44 +1,32 @@
 """Where the recordings of a tap go: a directory with variables, a format, and who is told when nothing is recorded.
 
-Knows: the directory's template, the names of files, how to open them. Must not know: conversations, sockets. A reason
+Knows: the directory's template, how to open files in it. Must not know: conversations, sockets. A reason
 for not recording is told once for each path, not once for each conversation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rawlog.events import Direction
 from rawlog.formats.base import Encoder
+from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.directory import NotRecorded, resolve, shown
 from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.keeper import Order
 from rawlog.recorder.limits import Limit
-from rawlog.recorder.naming import Opened, dashed_stems, open_pair, open_single, stamped_stems
+from rawlog.recorder.naming import Opened, open_pair, open_single, stamped_stems
+from rawlog.recorder.orders import Keepers
 from rawlog.recorder.recorder import Recorder
+from rawlog.settings.options import RawlogOptions
 from rawlog.settings.variables import Template
 
 OF_A_USER = frozenset(("user", "username", "domain", "home", "uid", "gid", "auth_user", "auth_username", "auth_domain"))
 
 Values = Mapping[str, "str | bytes"]
-
-
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """How files are named and which are made: as the ``rawlog_dir`` family does, or (``dashed``) as the ``rawlog``
-    program does: with ``address`` as with its -I, ``directions`` as with its -f, and never through a linked directory.
-    """
-
-    dashed: bool = False
-    address: bool = False
-    directions: tuple[Direction, ...] = (Direction.IN, Direction.OUT)
-
-    def stems(self, values: Values, at: int) -> Iterator[str]:
-        """The names to try for a recording that begins at ``at``."""
-        if self.dashed:
-            return dashed_stems(at, str(values.get("rip", "")) if self.address else "")
-        return stamped_stems(at)
+Answer = Callable[["tuple[Recorder, str] | None"], None]  # the recorder and the path of its files; None: not recorded
 
 
 class Target:
@@ -58,7 +46,6 @@ class Target:
         report: Callable[[str], None],
         create: bool = False,
         debug: bool = True,
-        naming: Naming | None = None,
         limit: Callable[[str], Limit] | None = None,
     ) -> None:
         self.needs_user = directory is None or not directory.names.isdisjoint(OF_A_USER)
@@ -68,42 +55,38 @@ class Target:
         self._report = report
         self._create = create
         self._debug = debug
-        self._naming = naming or Naming()
         self._limit = limit
         self._told: set[str] = set()
 
-    def open(
-        self, values: Values, at: int, name: str, *, instead: Template | None = None
-    ) -> tuple[Recorder, str] | None:
-        """A recorder for the conversation ``name`` and the path of its files without the ending; None: not recorded.
+    def open(self, values: Values, at: int, name: str, answer: Answer, *, instead: Template | None = None) -> None:
+        """Answers with a recorder for the conversation ``name`` and the path of its files without the ending, or None.
 
         ``instead`` takes the place of the target's own directory.
         """
         directory = instead or self._directory
-        if directory is None:
-            return None
-        opened = self._open(directory, values, at)
+        opened = self._open(directory, values, at) if directory is not None else None
+        answer(self.recorder(opened, name) if opened is not None else None)
+
+    def recorder(self, opened: Opened | NotRecorded, name: str) -> tuple[Recorder, str] | None:
+        """A recorder on open files; when there are none, says why."""
         if isinstance(opened, NotRecorded):
             self._not_recorded(opened)
             return None
-        encoder, files, limit = opened
-        recorder = Recorder(encoder, files.sinks, name=name, report=self._report, flusher=self._flusher, limit=limit)
-        return recorder, files.path
+        limit = self._limit(opened.path) if self._limit else None
+        recorder = Recorder(
+            self._encoder(), opened.sinks, name=name, report=self._report, flusher=self._flusher, limit=limit
+        )
+        return recorder, opened.path
 
-    def _open(self, directory: Template, values: Values, at: int) -> tuple[Encoder, Opened, Limit | None] | NotRecorded:
+    def _open(self, directory: Template, values: Values, at: int) -> Opened | NotRecorded:
         path = resolve(directory, values)
         if isinstance(path, NotRecorded):
             return path
         if self._create and (refused := _make(path)):
             return refused
-        encoder, stems, follow = self._encoder(), self._naming.stems(values, at), not self._naming.dashed
-        if encoder.single:
-            files = open_single(path, stems, follow_last=follow)
-        else:
-            files = open_pair(path, stems, self._naming.directions, follow_last=follow)
-        if isinstance(files, NotRecorded):
-            return files
-        return encoder, files, self._limit(path) if self._limit else None
+        if self._encoder().single:
+            return open_single(path, stamped_stems(at))
+        return open_pair(path, stamped_stems(at))
 
     def _not_recorded(self, why: NotRecorded) -> None:
         if why.reason not in self._told and (self._debug or not why.expected):
@@ -120,3 +103,45 @@ def _make(path: str) -> NotRecorded | None:
     except OSError as error:
         return NotRecorded(f"{shown(path)}: the directory can't be made: {error.strerror}; make it, or choose another")
     return None
+
+
+class HomeTarget(Target):
+    """``dovecot.rawlog/`` in the user's home, opened by the keepers as that user."""
+
+    def __init__(
+        self,
+        keepers: Keepers,
+        options: RawlogOptions,
+        *,
+        flusher: Flusher,
+        report: Callable[[str], None],
+        debug: bool,
+        limit: Callable[[str], Limit] | None = None,
+    ) -> None:
+        def encoder() -> Encoder:
+            return PairEncoder(stamps=options.stamps, boundaries=options.boundaries)
+
+        super().__init__(None, encoder, flusher=flusher, report=report, debug=debug, limit=limit)
+        self._keepers = keepers
+        self._options = options
+
+    def open(self, values: Values, at: int, name: str, answer: Answer, *, instead: Template | None = None) -> None:
+        order = self._order(values, at)
+        if isinstance(order, NotRecorded):
+            answer(self.recorder(order, name))
+        else:
+            self._keepers.ask(order, lambda opened: answer(self.recorder(opened, name)))
+
+    def _order(self, values: Values, at: int) -> Order | NotRecorded:
+        user, home = values.get("user", ""), str(values.get("home", ""))
+        if not home:
+            return NotRecorded(
+                f"user {shown(str(user))}: userdb returns no home; mail_home does not count", expected=True
+            )
+        try:
+            uid, gid = int(values.get("uid", "")), int(values.get("gid", ""))
+        except ValueError:
+            return NotRecorded(f"user {shown(str(user))}: userdb returns no uid and gid; nobody can act as that user")
+        directions = tuple(Direction) if self._options.only is None else (self._options.only,)
+        address = str(values.get("rip", "")) if self._options.address else ""
+        return Order(home, uid, gid, os.getpid(), at, address, directions)

@@ -16,8 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from rawlog.engine.loop import READ, Loop
 from rawlog.errors import RawlogError
 from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.keeper import start_keepers
+from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, Door
-from rawlog.taps.build import Prepared, gateway_for
+from rawlog.taps.build import Prepared, Tools, gateway_for, needs_keepers
 from rawlog.taps.ending import drain, end_on_signals
 
 
@@ -28,13 +30,16 @@ def run_worker(
     master_alive: int,
     report: Callable[[str], None],
 ) -> None:
-    """Serve until SIGTERM (drain), SIGINT (end), or until the descriptor ``master_alive`` says that nobody is there."""
+    """Give up root; serve until SIGTERM (drain), SIGINT (end), or until ``master_alive`` says that nobody is there."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    orders = start_keepers() if needs_keepers(prepared) else None
+    become(configuration.settings.rawlog_user)
     loop = Loop()
     flusher = Flusher(loop.call_later, now=loop.monotonic)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    tools = Tools(loop, flusher, None if orders is None else Keepers(loop, orders), report)
     gateways = []
     for each in prepared:
-        gateway = gateway_for(each, configuration, loop, flusher, report)
+        gateway = gateway_for(each, configuration, tools)
         for door in each.plan.doors:
             gateway.adopt(sockets[door], door.listen, haproxy=door.haproxy)
         gateways.append(gateway)

@@ -1,0 +1,145 @@
+"""Asks the keepers, and never waits for them longer than a login may take.
+
+Knows: orders under way, their deadline, and which homes did not answer. Must not know: what is opened and how. A
+keeper that hangs in a file system costs one login the deadline; then its home is left alone for a while, and when all
+keepers hang, nobody waits at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from rawlog.engine.loop import READ, Loop, Timer
+from rawlog.events import Direction
+from rawlog.recorder.directory import NotRecorded, shown
+from rawlog.recorder.keeper import KEEPERS, MESSAGE_LIMIT, Order, encode_order
+from rawlog.recorder.naming import Opened
+from rawlog.recorder.sinks import FileSink
+
+DEADLINE = 2.0
+"""Seconds a login waits for its files. A disk under load answers in milliseconds, a hanging one never."""
+PENALTY = 60.0
+"""Seconds a home that did not answer in time is not asked about."""
+HOMES_LIMIT = 1000
+"""Homes that are remembered so; the oldest is forgotten first."""
+_LATE = (
+    "the directory did not answer within {:g} s; look at the file system of {}; "
+    "its recordings go on being tried once a minute"
+)
+
+Answer = Callable[[Opened | NotRecorded], None]
+
+
+class Keepers:
+    """The keepers behind ``sock`` (see ``start_keepers``), for one loop."""
+
+    def __init__(self, loop: Loop, sock: socket.socket, *, count: int = KEEPERS, deadline: float = DEADLINE) -> None:
+        sock.setblocking(False)
+        self._loop = loop
+        self._sock = sock
+        self._count = count
+        self._deadline = deadline
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, tuple[Answer, Timer, str]] = {}
+        self._slow: dict[str, float] = {}  # homes that did not answer -> until when they are left alone
+        self._stuck: dict[int, float] = {}  # orders without an answer -> until when a keeper counts as hanging in it
+        self._gone = False
+        loop.register(sock.fileno(), self._receive, READ)
+
+    def ask(self, order: Order, answer: Answer) -> None:
+        """Calls ``answer`` once, never from inside this call, with the files or with why there are none."""
+        refused = self._refusal(order)
+        if refused is None:
+            number = next(self._numbers)
+            try:
+                self._sock.send(encode_order(number, order))
+            except OSError as error:
+                refused = NotRecorded(
+                    f"the keepers can't be asked: {error.strerror}; restart the service if that stays"
+                )
+            else:
+                timer = self._loop.call_later(self._deadline, lambda: self._expired(number))
+                self._waiting[number] = answer, timer, order.home
+                return
+        self._loop.call_soon(lambda: answer(refused))
+
+    def close(self) -> None:
+        """Lets the keepers go. Who still waits gets no answer."""
+        if not self._gone:
+            self._loop.unregister(self._sock.fileno())
+        for _, timer, _ in self._waiting.values():
+            timer.cancel()
+        self._waiting.clear()
+        self._sock.close()
+        self._gone = True
+
+    def _refusal(self, order: Order) -> NotRecorded | None:
+        """Why there is no use in asking."""
+        now = self._loop.monotonic()
+        if self._gone:
+            return NotRecorded("the keepers have ended; restart the service")
+        if self._slow.get(order.home, 0.0) > now:
+            return NotRecorded(_LATE.format(self._deadline, shown(order.home)))
+        self._stuck = {number: until for number, until in self._stuck.items() if until > now}
+        if len(self._stuck) >= self._count:
+            return NotRecorded(f"all {self._count} keepers wait for file systems that don't answer; look at these")
+        return None
+
+    def _expired(self, number: int) -> None:
+        answer, _, home = self._waiting.pop(number)
+        until = self._loop.monotonic() + PENALTY
+        self._stuck[number] = until
+        self._slow.pop(home, None)
+        self._slow[home] = until
+        if len(self._slow) > HOMES_LIMIT:
+            del self._slow[next(iter(self._slow))]
+        answer(NotRecorded(_LATE.format(self._deadline, shown(home))))
+
+    def _receive(self, events: int) -> None:
+        try:
+            message, fds, _, _ = socket.recv_fds(self._sock, MESSAGE_LIMIT, len(Direction), _CLOEXEC)
+        except BlockingIOError:
+            return
+        if not message:
+            self._lost()
+            return
+        number, text, more = json.loads(message)
+        self._stuck.pop(number, None)
+        if number not in self._waiting:  # too late
+            for fd in fds:
+                os.close(fd)
+            return
+        answer, timer, home = self._waiting.pop(number)
+        timer.cancel()
+        self._slow.pop(home, None)
+        made = _answered(text, more, fds)
+        self._loop.call_soon(lambda: answer(made))  # a failure there must not cost us our place in the loop
+
+    def _lost(self) -> None:
+        """No keeper is left: nobody will answer what is under way."""
+        self._gone = True
+        self._loop.unregister(self._sock.fileno())
+        waiting, self._waiting = self._waiting, {}
+        for answer, timer, _ in waiting.values():
+            timer.cancel()
+            self._loop.call_soon(partial(answer, NotRecorded("the keepers have ended; restart the service")))
+
+
+def _answered(text: str, more: object, fds: list[int]) -> Opened | NotRecorded:
+    """What a keeper's answer says: reason and whether it was expected, or path and the files' directions and names."""
+    if not isinstance(more, list):
+        return NotRecorded(text, expected=bool(more))
+    if len(more) != len(fds):
+        for fd in fds:
+            os.close(fd)
+        return NotRecorded(f"{text}: its files did not get here: too many open files; raise the limit of the service")
+    files = zip(more, fds, strict=True)
+    return Opened(text, {Direction(value): FileSink(fd, name) for (value, name), fd in files})
+
+
+_CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
