@@ -20,6 +20,13 @@ from tests.support.dovecot import MAIL_UID, DovecotServer
 T = TypeVar("T")
 
 SOURCE = Path(__file__).parents[2] / "src" / "rawlog"
+SERVICE = """\
+#!{python} -I
+import sys
+sys.path.insert(0, "{site}")
+from rawlog.cli.service import main
+sys.exit(main())
+"""
 PATIENCE = 10.0
 """Seconds for anything that is waited for: far more than it takes, little enough for a test that fails."""
 
@@ -46,6 +53,9 @@ def install(directory: Path) -> Path:
     binaries = directory / "opt" / "bin"
     binaries.mkdir()
     (binaries / "python3").symlink_to(python_for_mail_users())
+    service = binaries / "rawlog-service"
+    service.write_text(SERVICE.format(python=sys.executable, site=package.parent))
+    service.chmod(0o755)
     for folder, _, files in os.walk(directory / "opt"):
         Path(folder).chmod(0o755)
         for name in files:

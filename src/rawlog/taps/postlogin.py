@@ -1,0 +1,203 @@
+"""The post-login door: mail processes of Dovecot ask here after each login, and who is to be recorded gets a relay.
+
+Knows: the order of things: a request, whether to record, the files, one end of a pair of sockets with the answer, a
+session. Must not know: how files are made for a user (the keepers), how bytes move, Dovecot's master. There is no
+process and no exec per login. Whatever can't be done, the mail process keeps the client's own descriptor, and nothing
+of ours stays in the path: recording may fail, a login may not.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from rawlog.engine.loop import Loop
+from rawlog.engine.relay import Limits
+from rawlog.errors import FormatError
+from rawlog.events import Direction
+from rawlog.formats.dovecot import PairEncoder
+from rawlog.recorder.directory import NotRecorded, shown
+from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.keeper import Order
+from rawlog.recorder.naming import Opened
+from rawlog.recorder.orders import Keepers
+from rawlog.recorder.recorder import Recorder
+from rawlog.recorder.sinks import FileSink
+from rawlog.settings.options import RawlogOptions
+from rawlog.taps.postlogin_adopt import adopt
+from rawlog.taps.postlogin_door import Door
+from rawlog.taps.postlogin_reports import Reports
+from rawlog.taps.postlogin_request import DROPIN, Request, parse_request, speaker
+from rawlog.taps.postlogin_session import Session
+from rawlog.taps.postlogin_visitor import Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class PostLoginOptions:
+    """What the operator asked for.
+
+    ``written`` None: nothing is recorded, since the options are wrong. ``debug``: say also why users without a
+    directory are not recorded. ``trusted``: the users whose mail processes may ask for anybody: root, and our own
+    where Dovecot runs without root; anybody else whom the socket's mode lets in is recorded as that user only.
+    """
+
+    written: RawlogOptions | None
+    keep_secrets: bool = True
+    debug: bool = False
+    trusted: frozenset[int] = frozenset((0,))
+    limits: Limits = field(default_factory=Limits)
+
+
+class PostLogin:
+    """Serves who comes through ``door``. ``report`` gets one line for each thing an operator should know."""
+
+    def __init__(self, loop: Loop, keepers: Keepers, options: PostLoginOptions, report: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._keepers = keepers
+        self._options = options
+        self._report = report
+        self._reports = Reports(loop, report)
+        self._flusher = Flusher(loop.call_later)
+        self._sessions: set[Session] = set()
+        self.door = Door(loop, self._came, self._reports.tell)
+
+    def flush(self) -> None:
+        """Write what all recordings have waiting."""
+        self._flusher.flush()
+
+    def finish(self, reason: str) -> None:
+        """End all conversations: what is queued is still delivered."""
+        for session in list(self._sessions):
+            session.finish(reason)
+
+    # -- a request ----------------------------------------------------------------------------------------------------
+
+    def _came(self, visitor: Visitor) -> None:
+        try:
+            if speaker(visitor.data) == DROPIN:
+                self._adopt(visitor)
+                return
+            request = parse_request(visitor.data)
+        except (FormatError, OSError) as error:
+            peer = visitor.peer
+            self._reports.tell(f"{error} (uid {peer.uid}, pid {peer.pid})", cause=str(error))
+            visitor.close()
+            return
+        order = self._order(visitor, request)
+        if isinstance(order, NotRecorded):
+            self._decline(visitor, request, order)
+        else:
+            self._keepers.ask(order, partial(self._made, visitor, request))
+
+    def _order(self, visitor: Visitor, request: Request) -> Order | NotRecorded:
+        """What to ask the keepers for, or why this login is not to be recorded."""
+        written, uid, gid = self._options.written, request.number("uid"), request.number("gid")
+        if written is None:
+            return NotRecorded("the options of the service are wrong", expected=True)
+        if not request.home:
+            return NotRecorded("the userdb returned no home directory; see doveadm user -u USER (mail_home won't do)")
+        if uid is None or gid is None:
+            return NotRecorded("the userdb returned no uid and gid; see doveadm user -u USER")
+        if visitor.peer.uid not in self._options.trusted and visitor.peer.uid != uid:
+            return NotRecorded(f"uid {visitor.peer.uid} asked for uid {uid}; look at the mode of the post-login socket")
+        if self.door.full:
+            return NotRecorded("client_limit conversations are recorded already; raise it in service postlogin")
+        if visitor.cut or len(visitor.fds) != 1:
+            return NotRecorded(f"{len(visitor.fds)} descriptors came with the request; raise the limit of open files")
+        return Order(
+            home=request.home,
+            uid=uid,
+            gid=gid,
+            pid=visitor.peer.pid,
+            at=self._loop.now(),
+            address=request.remote if written.address else "",
+            directions=(written.only,) if written.only else tuple(Direction),
+        )
+
+    def _decline(self, visitor: Visitor, request: Request, why: NotRecorded) -> None:
+        """The mail process keeps the client's descriptor."""
+        if self._options.debug or not why.expected:
+            self._reports.tell(f"rawlog({shown(request.user)}): not recorded: {why.reason}", cause=why.reason)
+        visitor.answer(request.answer, None, lambda _: visitor.close())
+
+    # -- a recording --------------------------------------------------------------------------------------------------
+
+    def _made(self, visitor: Visitor, request: Request, made: Opened | NotRecorded) -> None:
+        """The keepers have answered."""
+        if isinstance(made, NotRecorded):
+            if visitor.open:
+                self._decline(visitor, request, made)
+            return
+        try:
+            if visitor.open:
+                self._record(visitor, request, made)
+            else:
+                _close_all(made)
+        except Exception as error:  # too many open files, or a mistake of ours: neither may cost a login
+            _close_all(made)
+            what = f"no relay can be made: {type(error).__name__}: {error}; raise the limit of open files"
+            self._decline(visitor, request, NotRecorded(what))
+
+    def _record(self, visitor: Visitor, request: Request, made: Opened) -> None:
+        """Makes a session, and gives the mail process its end of it."""
+        assert self._options.written is not None
+        ours, theirs = socket.socketpair()
+        client = socket.socket(fileno=visitor.fds.pop())
+        session = self._session(request.user, self._options.written, client, ours, made.sinks)
+
+        def answered(done: bool) -> None:
+            theirs.close()
+            self._begin(session, done)
+            visitor.close()
+
+        visitor.answer(request.answer, theirs.fileno(), answered)
+
+    def _session(
+        self,
+        user: str,
+        written: RawlogOptions,
+        client: socket.socket,
+        server: socket.socket,
+        sinks: Mapping[Direction, FileSink],
+    ) -> Session:
+        encoder = PairEncoder(written.stamps, written.boundaries)
+        name = f"rawlog({shown(user)})"
+        recorder = Recorder(encoder, sinks, name=name, report=self._report, flusher=self._flusher)
+        keep, limits = self._options.keep_secrets, self._options.limits
+        return Session(self._loop, client, server, recorder, keep_secrets=keep, on_end=self._ended, limits=limits)
+
+    def _begin(self, session: Session, answered: bool) -> None:
+        self._sessions.add(session)
+        if answered:
+            session.start()
+        else:
+            session.abort("the mail process is gone")
+        self.door.relayed(len(self._sessions))
+
+    def _ended(self, session: Session) -> None:
+        self._sessions.discard(session)
+        self.door.relayed(len(self._sessions))
+
+    # -- the drop-in --------------------------------------------------------------------------------------------------
+
+    def _adopt(self, visitor: Visitor) -> None:
+        """A drop-in would like us to relay. Nothing is touched before it has said that it knows."""
+        adopted = adopt(visitor.data, visitor.fds)
+        visitor.fds.clear()
+
+        def confirmed(yes: bool) -> None:
+            if yes:
+                session = self._session(adopted.user, adopted.written, adopted.client, adopted.server, adopted.sinks)
+                self._begin(session, answered=True)
+            else:
+                adopted.close()
+            visitor.close()
+
+        visitor.answer(b"+", None, lambda done: visitor.confirm(confirmed) if done else confirmed(False))
+
+
+def _close_all(made: Opened) -> None:
+    for sink in made.sinks.values():
+        sink.close()

@@ -1,0 +1,138 @@
+"""The listening end of the post-login door: accepts mail processes, up to a number of places.
+
+Knows: listening sockets, how many connections and conversations there may be, and what to do when descriptors run out.
+Must not know: what is asked, what is recorded. When all places are taken it stops accepting, so that Dovecot's master,
+which sees that from the status reports, can start another process.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from rawlog.engine.loop import READ, Loop
+from rawlog.taps.postlogin_visitor import Visitor
+
+PLACES = 1000
+"""Connections and conversations at the same time: Dovecot's default for a service (default_client_limit)."""
+ACCEPTS_AT_ONCE = 16
+"""Connections taken before others get their turn."""
+REST = 0.1
+"""Seconds without accepting when descriptors are used up; a login waits up to 60."""
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Door:
+    """Calls ``on_message(visitor)`` for each whole request. ``on_change()`` follows each change of :attr:`free`;
+    ``on_idle()`` is called when nobody more will be accepted and nobody is there any more.
+
+    ``left``: how many connections may still be accepted at all (``service_count``); None for any number. ``alone``: no
+    other process can take over, so even when all places are taken (``full``) logins are accepted, one at a time.
+    """
+
+    def __init__(self, loop: Loop, on_message: Callable[[Visitor], None], report: Callable[[str], None]) -> None:
+        self.places = PLACES
+        self.left: int | None = None
+        self.alone = False
+        self.on_change: Callable[[], None] = _nothing
+        self.on_idle: Callable[[], None] = _nothing
+        self._loop = loop
+        self._on_message = on_message
+        self._report = report
+        self._listeners: set[socket.socket] = set()
+        self._visitors: set[Visitor] = set()
+        self._relayed = 0
+        self._listening = False
+        self._resting = False
+
+    @property
+    def busy(self) -> int:
+        """Connections and conversations."""
+        return len(self._visitors) + self._relayed
+
+    @property
+    def free(self) -> int:
+        """How many more connections will be accepted."""
+        if not self._listeners:
+            return 0
+        free = max(int(self.alone), self.places - self.busy)
+        return free if self.left is None else min(free, self.left)
+
+    @property
+    def full(self) -> bool:
+        """Whether more than all places are taken."""
+        return self.busy > self.places
+
+    def open(self, listener: socket.socket) -> None:
+        """Accept from a listening socket, which is ours from now on."""
+        listener.setblocking(False)
+        self._listeners.add(listener)
+        if self._listening:
+            self._loop.register(listener.fileno(), partial(self._accept, listener), READ)
+        self.review()
+
+    def shut(self) -> None:
+        """Accept no more; who came already is served."""
+        self._listen(False)
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        self.review()
+
+    def relayed(self, count: int) -> None:
+        """So many conversations go on now."""
+        self._relayed = count
+        self.review()
+
+    def review(self) -> None:
+        """Places were taken, or have become free."""
+        self._listen(self.free > 0 and not self._resting)
+        self.on_change()
+        if not self.busy and (self.left == 0 or not self._listeners):
+            self.on_idle()
+
+    def _listen(self, wanted: bool) -> None:
+        if wanted == self._listening:
+            return
+        self._listening = wanted
+        for listener in self._listeners:
+            if wanted:
+                self._loop.register(listener.fileno(), partial(self._accept, listener), READ)
+            else:
+                self._loop.unregister(listener.fileno())
+
+    def _accept(self, listener: socket.socket, events: int) -> None:
+        for _ in range(min(ACCEPTS_AT_ONCE, self.free)):
+            try:
+                sock, _ = listener.accept()
+                visitor = Visitor(self._loop, sock, on_message=self._on_message, on_gone=self._left)
+            except BlockingIOError:  # another process was quicker
+                break
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._rest(error)
+                break
+            self._visitors.add(visitor)
+            if self.left is not None:
+                self.left -= 1
+        self.review()
+
+    def _left(self, visitor: Visitor) -> None:
+        self._visitors.discard(visitor)
+        self.review()
+
+    def _rest(self, error: OSError) -> None:
+        """Leave the listeners alone for a moment: accepting would fail again at once."""
+        self._report(f"post-login socket: logins have to wait: {error.strerror}; raise the limit of open files")
+        self._resting = True
+        self._loop.call_later(REST, self._wake)
+
+    def _wake(self) -> None:
+        self._resting = False
+        self.review()
+
+
+def _nothing() -> None:
+    """What is called when nobody wants to know."""
