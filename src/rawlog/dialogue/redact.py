@@ -10,7 +10,7 @@ Lengths stay equal so that literals' sizes, offsets and the protocol itself stay
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rawlog.dialogue.inflate import InflateError, Inflater
 from rawlog.events import Chunk, Direction, Event, Mark
@@ -32,63 +32,69 @@ class Masker:
         self._lanes = {direction: _Lane(direction, keep=keep) for direction in Direction}
         # Only what is compressed has to wait for its meaning when nothing is masked.
         self._waits = not keep or framer.wire_compressed
+        self._at: int | None = None  # the time of the last read
 
     def chunk(self, at: int | None, direction: Direction, data: bytes) -> list[Event]:
         """The next bytes of one direction, never none; gives what may be recorded now, of both directions."""
-        return list(self.steps(at, direction, data))
+        if self._lanes[direction].inflater is not None:
+            return list(self.steps(at, direction, data))
+        events = self._take(at, direction, data)
+        return events if self.framer.switch is None else [*events, *self._switched()]
 
     def steps(self, at: int | None, direction: Direction, data: bytes) -> Iterator[Event]:
         """As ``chunk``, one after the other: what is compressed 1000:1 never lies in memory as a whole.
 
         The iterator must be taken to its end.
         """
-        for piece in self._pieces(at, direction, data):
-            if isinstance(piece, Mark):
-                yield piece
-                continue
-            self._lanes[direction].append(at, piece)
-            self._learn(self.framer.feed(direction, piece))
-            yield from self._settle()
-            if self.framer.switch is Switch.COMPRESS:
-                yield from self._start_inflating(at)
-
-    def end(self, direction: Direction) -> list[Event]:
-        """The direction has ended; gives what was waiting."""
-        self._learn(self.framer.end(direction))
-        return list(self._settle())
-
-    def _pieces(self, at: int | None, direction: Direction, data: bytes) -> Iterator[bytes | Mark]:
-        """The bytes as they are, or inflated step by step; a mark where they can't be."""
-        lane = self._lanes[direction]
-        if lane.inflater is None:
-            yield data
+        inflater = self._lanes[direction].inflater
+        if inflater is None:
+            yield from self._take(at, direction, data)
+            yield from self._switched()
             return
         try:
-            yield from lane.inflater.inflate(data)
+            for piece in inflater.inflate(data):
+                yield from self._take(at, direction, piece)
         except InflateError as error:
             cause = f"compressed data cannot be inflated, the rest is not recorded: {error}"
             yield Mark(at, "gap", {"direction": direction.value, "cause": cause})
 
-    def _start_inflating(self, at: int | None) -> Iterator[Event]:
-        """COMPRESS begins: what the framer has not understood yet is compressed already."""
-        rests = {direction: self.framer.take_rest(direction) for direction in Direction}
-        for direction, rest in rests.items():
-            self._lanes[direction].forget(len(rest))
-            self._lanes[direction].inflater = Inflater()
-        self._learn(self.framer.resume())
-        yield Mark(at, "compress", {"algorithm": "DEFLATE"})
-        for direction, rest in rests.items():
+    def end(self, direction: Direction) -> list[Event]:
+        """The direction has ended; gives what was waiting."""
+        events = self._settle(self.framer.end(direction))
+        return [*events, *self._switched()]
+
+    def _take(self, at: int | None, direction: Direction, data: bytes) -> list[Event]:
+        """The next bytes of the conversation itself."""
+        self._at = at
+        self._lanes[direction].append(at, data)
+        return self._settle(self.framer.feed(direction, data))
+
+    def _settle(self, fragments: list[Fragment]) -> list[Event]:
+        """What may be recorded now that the framer has given ``fragments``."""
+        events: list[Event] = []
+        for fragment in fragments:
+            if fragment.secrets:
+                self._lanes[fragment.direction].secrets.extend(fragment.secrets)
+        for direction, lane in self._lanes.items():
+            if lane.tape.size:
+                settled = self.framer.settled(direction) if self._waits else lane.tape.end
+                lane.release(settled, self.framer.secret_from(direction), events)
+        return events
+
+    def _switched(self) -> Iterator[Event]:
+        """Where COMPRESS begins: what the framer has not understood yet is compressed already."""
+        if self.framer.switch is not Switch.COMPRESS:
+            return
+        yield Mark(self._at, "compress", {"algorithm": "DEFLATE"})
+        rests = []
+        for direction, lane in self._lanes.items():
+            rest = self.framer.take_rest(direction)
+            rests.append((lane.forget(len(rest)), direction, rest))
+            lane.inflater = Inflater()
+        yield from self._settle(self.framer.resume())
+        for at, direction, rest in rests:
             if rest:
                 yield from self.steps(at, direction, rest)
-
-    def _learn(self, fragments: Iterable[Fragment]) -> None:
-        for fragment in fragments:
-            self._lanes[fragment.direction].secrets.extend(fragment.secrets)
-
-    def _settle(self) -> Iterator[Event]:
-        for direction, lane in self._lanes.items():
-            settled = self.framer.settled(direction) if self._waits else lane.tape.end
-            yield from lane.release(settled, self.framer.secret_from(direction))
 
 
 class _Lane:
@@ -108,28 +114,31 @@ class _Lane:
             at = self._stamps.pop()[0]
         self._stamps.append((at, self.tape.end))
 
-    def forget(self, count: int) -> None:
-        """Drop the last ``count`` bytes that wait: they were none of this stream."""
+    def forget(self, count: int) -> int | None:
+        """Drop the last ``count`` bytes that wait, which were none of this stream; gives the time of the first."""
         rest = self.tape.give_back()
         self.tape.append(rest[: len(rest) - count])
+        at = None
         while self._stamps and self._stamps[-1][1] > self.tape.end:
             at, _ = self._stamps.pop()
-            if not self._stamps or self._stamps[-1][1] < self.tape.end:
-                self._stamps.append((at, self.tape.end))
-                break
+        if self.tape.size and (not self._stamps or self._stamps[-1][1] < self.tape.end):
+            self._stamps.append((at, self.tape.end))
+        return at
 
-    def release(self, settled: int, secret_from: int | None) -> Iterator[Chunk]:
-        """The bytes up to offset ``settled``, masked; from ``secret_from`` on they are secret."""
+    def release(self, settled: int, secret_from: int | None, events: list[Event]) -> None:
+        """Give out the bytes up to offset ``settled``, masked; from ``secret_from`` on they are secret."""
         while self._stamps and self.tape.start < settled:
             at, end = self._stamps[0]
             if end <= settled:
                 self._stamps.popleft()
-            yield Chunk(at, self._direction, self._take(min(end, settled), secret_from))
+            start = self.tape.start
+            data = self.tape.take(min(end, settled) - start)
+            if self.secrets or secret_from is not None:
+                data = self._masked(data, start, secret_from)
+            events.append(Chunk(at, self._direction, data))
 
-    def _take(self, end: int, secret_from: int | None) -> bytes:
-        start = self.tape.start
-        data = self.tape.take(end - start)
-        spans = list(self._spans(start, end, secret_from))
+    def _masked(self, data: bytes, start: int, secret_from: int | None) -> bytes:
+        spans = list(self._spans(start, start + len(data), secret_from))
         if self._keep or not spans:
             return data
         masked = bytearray(data)
@@ -141,7 +150,7 @@ class _Lane:
         """The secrets in [start, end)."""
         while self.secrets and self.secrets[0][0] < end:
             a, b = self.secrets[0]
-            if a < b and start < b:
+            if start < b:
                 yield max(a, start), min(b, end)
             if b > end:
                 break

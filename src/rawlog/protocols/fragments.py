@@ -64,6 +64,7 @@ class Lane:
         "ended",
         "head",
         "held",
+        "may_be_tls",
         "mode",
         "pin",
         "secret_at",
@@ -79,6 +80,7 @@ class Lane:
         self.mode = Mode.LINES
         self.held = False
         self.ended = False
+        self.may_be_tls = False  # the next byte is looked at: is it the beginning of a TLS record?
         self.begin = 0  # where the fragment in progress began, and the last one ended
         self.wanted = 0  # bytes that the literal in progress still lacks
         self.secret_at: int | None = None  # from here on the fragment in progress is secret

@@ -69,8 +69,8 @@ class Framer(Grammar):
         self.failure: Exception | None = None  # a mistake in a grammar; everything is opaque and secret since then
         self.client.held = True  # until the server's first line: the server speaks first in every protocol here
         self._made: list[Fragment] = []
-        # Directions whose next byte may begin a TLS record, because this recording did not see inside.
-        self._check_tls = set(Direction) if hold_limit is None else set()
+        if hold_limit is None:
+            self._expect_tls()
 
     # -- feeding ------------------------------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class Framer(Grammar):
     def tls_accepted(self) -> None:
         """The server agreed to STARTTLS or STLS: what follows is a TLS handshake, or its decrypted inside."""
         self.tls_started = True
-        self._check_tls = set(Direction)
+        self._expect_tls()
         self.release()
 
     def compress_accepted(self) -> None:
@@ -197,6 +197,11 @@ class Framer(Grammar):
             lane.secret_at = lane.begin
             self._step(lane)
 
+    def _expect_tls(self) -> None:
+        """The next byte of each direction may begin a TLS record, because this recording did not see inside."""
+        for lane in self.lanes.values():
+            lane.may_be_tls = True
+
     def _unhold(self) -> bool:
         """End a hold that no answer can end any more."""
         lane = self.client
@@ -227,15 +232,17 @@ class Framer(Grammar):
 
     def _step_line(self, lane: Lane) -> bool:
         tape = lane.tape
-        if lane.direction in self._check_tls and tape.size:
-            self._check_tls.discard(lane.direction)
+        if not tape.size:
+            return False
+        if lane.may_be_tls:
+            lane.may_be_tls = False
             if tape.peek(1) in _TLS:
                 # Secret, for a client that only begins like TLS must not get its password written down.
                 self.opaque(lane, secret=True)
                 return True
         length = tape.line_length()
         if length is None and tape.size <= LINE_LIMIT:
-            if not (lane.ended and tape.size):
+            if not lane.ended:
                 return False
             length = tape.size
         if length is None or length > LINE_LIMIT:
@@ -243,7 +250,7 @@ class Framer(Grammar):
             return True
         line = tape.take(length)
         spans = self._line(lane, line)
-        self._emit(lane, Kind.LINE, line, _within(spans, lane.begin, tape.start))
+        self._emit(lane, Kind.LINE, line, _within(spans, lane.begin, tape.start) if spans else ())
         return True
 
     def _line(self, lane: Lane, line: bytes) -> list[Span]:
@@ -365,7 +372,7 @@ class Framer(Grammar):
             self._decide(lane, spans)
 
     def _harmless(self, lane: Lane) -> bool:
-        if lane.direction in self._check_tls or (lane is self.server and not self.server_spoke):
+        if lane.may_be_tls or (lane is self.server and not self.server_spoke):
             return False
         try:
             return self.is_harmless(lane, lane.tape.peek(HEAD))

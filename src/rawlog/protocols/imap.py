@@ -208,7 +208,7 @@ class ImapFramer(Framer):
 
     def _data_line(self, verb: bytes, text: bytes, start: int, at: int | None) -> list[Span]:
         """Untagged data: from ``at`` on in its first line, or a later line."""
-        literal = LITERAL.search(text)
+        literal = LITERAL.search(text) if text[-1:] == b"}" else None
         self._data = verb if literal else None
         if literal:
             self.expect_literal(self.server, int(literal[1]), secret=arguments.has_secret_literal(verb, text))

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 
 class Tape:
-    """Bytes in a queue; ``start`` is the offset in the stream of the first byte not yet taken."""
+    """Bytes in a queue: ``size`` of them; ``start`` is the offset in the stream of the first byte not yet taken."""
 
-    __slots__ = ("_data", "_head", "_scanned", "start")
+    __slots__ = ("_data", "_head", "_scanned", "size", "start")
 
     def __init__(self) -> None:
         self._data: bytes | bytearray = b""  # one read as it came, as long as there is only one
         self._head = 0  # bytes of it that are taken already
         self._scanned = 0  # up to here it holds no LF
+        self.size = 0
         self.start = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes not yet taken."""
-        return len(self._data) - self._head
 
     @property
     def end(self) -> int:
@@ -31,13 +27,14 @@ class Tape:
     def append(self, data: bytes) -> None:
         """Put ``data`` behind what is there."""
         if not self.size:
-            self._data, self._head, self._scanned = data, 0, 0
+            self._data, self._head, self._scanned, self.size = data, 0, 0, len(data)
             return
         if not isinstance(self._data, bytearray):
             self._data = bytearray(self._data)
         del self._data[: self._head]  # cheap: a bytearray moves its beginning, not its bytes
         self._scanned, self._head = max(0, self._scanned - self._head), 0
         self._data += data
+        self.size += len(data)
 
     def line_length(self) -> int | None:
         """Bytes up to and including the next LF; None when there is no LF yet."""
@@ -59,7 +56,8 @@ class Tape:
         skipped = min(count, self.size)
         self._head += skipped
         self.start += skipped
-        if self._head == len(self._data):
+        self.size -= skipped
+        if not self.size:
             self._data, self._head, self._scanned = b"", 0, 0
         return skipped
 
@@ -73,5 +71,5 @@ class Tape:
     def give_back(self) -> bytes:
         """Take everything as if it had never been received: the next byte has the same offset as the first of these."""
         data = bytes(self._data[self._head :])
-        self._data, self._head, self._scanned = b"", 0, 0
+        self._data, self._head, self._scanned, self.size = b"", 0, 0, 0
         return data
