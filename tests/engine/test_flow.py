@@ -146,6 +146,7 @@ def test_a_broken_target_means_read_and_drop(way: Way) -> None:
     assert way.flow.discarded == 7
     assert way.order == ["wrote lost", "read lost"]
     way.flow.plug(lambda data: data)
+    way.flow.hold()
     way.send(b"too late")
     assert way.flow.discarded == 15
 

@@ -92,7 +92,8 @@ class Connecting:
         share = max(0.0, left) / (len(self._ends) - self._next)
         end = self._ends[self._next]
         self._next += 1
-        self._timer = self._loop.call_later(share, lambda: self._failed(end, errno.ETIMEDOUT))
+        late = errno.EAGAIN if end.family == socket.AF_UNIX else errno.ETIMEDOUT
+        self._timer = self._loop.call_later(share, lambda: self._failed(end, late))
         try:
             self._sock = socket.socket(end.family, socket.SOCK_STREAM)
         except OSError as error:

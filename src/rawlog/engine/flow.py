@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rawlog.engine.leg import Leg
+from rawlog.engine.leg import Leg, Tap
 from rawlog.engine.loop import Loop
 from rawlog.events import Direction
 
@@ -67,21 +67,15 @@ class Flow:
     # -- bytes --------------------------------------------------------------------------------------------------------
 
     def _forward(self, data: bytes) -> None:
-        target = self.target
         self.forwarded += len(data)
-        target.write(data)
-        if target.queued:
+        if not self.target.write(data) and self.target.queued:
             self._stall()
-        source = self.source
-        tap = source.tap
-        if tap is not None:
-            source.tapped(tap, Direction.IN, data)
+        if self.source.tap is not None:
+            self._tap(self.source.tap, data)
 
     def _filtered(self, data: bytes) -> None:
-        source = self.source
-        tap = source.tap
-        if tap is not None:
-            source.tapped(tap, Direction.IN, data)
+        if self.source.tap is not None:
+            self._tap(self.source.tap, data)
         assert self.filter is not None
         self.forwarded += len(data)
         out = self.filter(data)
@@ -91,6 +85,12 @@ class Flow:
             self.target.write(out)
         if self.target.queued:
             self._stall()
+
+    def _tap(self, tap: Tap, data: bytes) -> None:
+        try:
+            tap(self._loop.now(), Direction.IN, data)
+        except Exception as error:
+            self.source.tap_failed(error)
 
     def _discard(self, data: bytes) -> None:
         self.discarded += len(data)
@@ -113,7 +113,8 @@ class Flow:
     def hold(self) -> None:
         """Read no more from the source until :meth:`release`."""
         self._held = True
-        self.source.pause()
+        if not self.dead:
+            self.source.pause()
 
     def release(self) -> None:
         """Undo :meth:`hold`."""

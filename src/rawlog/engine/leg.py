@@ -29,6 +29,9 @@ Tap = Callable[[int, Direction, bytes], None]
 
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds for a TLS handshake: several round trips of a bad mobile network, little enough against slow floods."""
+OWN_OUTPUT_MAX = 524288
+"""Bytes waiting to be sent beyond which the TLS layer's own answers (to key updates) end the leg: a flood of requests
+could else grow the outbox, as it stops no reading on this leg."""
 
 
 def _nothing(*_: object) -> None:
@@ -100,6 +103,7 @@ class Leg(Wire):
 
     def _on_raw(self, raw: bytes) -> None:
         if self._handshake is not None:
+            self._size = READ_FIRST  # what a buffer of the TLS layer once held it keeps
             self._handshake.feed(raw)
         elif self._tunnel is not None:
             self._deliver(self._tunnel, self._tunnel.feed(raw))
@@ -110,6 +114,8 @@ class Leg(Wire):
         raw = tunnel.take()
         if raw:  # an answer of the TLS layer itself: a key update, an alert
             self._send(raw, 0)
+            if self._out.queued > OWN_OUTPUT_MAX:
+                self._on_tls_error("asks for TLS answers without reading them")
         if data:
             self.on_data(data)
         if tunnel.failure is not None:
@@ -132,18 +138,28 @@ class Leg(Wire):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """Send ``data``, or queue what can't be sent. Who writes much stops while ``queued`` is not 0."""
+    def write(self, data: bytes) -> bool:
+        """Send ``data``, or queue what can't be sent; True when nothing is queued. Who writes much stops at False."""
+        if self._tunnel is not None or self._handshake is not None:
+            gone = self._write_secure(data)
+        elif not (gone := self._out.send(data, len(data))):
+            self._kept()
+        tap = self.tap
+        if tap is not None:
+            try:
+                tap(self._loop.now(), Direction.OUT, data)
+            except Exception as error:
+                self.tap_failed(error)
+        return gone
+
+    def _write_secure(self, data: bytes) -> bool:
         if self._handshake is not None:
             self._handshake.hold(data)
             self.progress = self._loop.monotonic()
-        elif self._tunnel is not None:
+            return False
+        if self._tunnel is not None:
             self._write_tls(self._tunnel, data)
-        else:
-            self._send(data, len(data))
-        tap = self.tap
-        if tap is not None:
-            self.tapped(tap, Direction.OUT, data)
+        return not self._out.queued
 
     def _write_tls(self, tunnel: TlsTunnel, data: bytes) -> None:
         self._send(tunnel.write(data), len(data))
@@ -151,13 +167,10 @@ class Leg(Wire):
             sentence = tunnel.failure
             self._loop.call_soon(lambda: self._on_tls_error(sentence))
 
-    def tapped(self, tap: Tap, direction: Direction, data: bytes) -> None:
-        """Show ``data`` to the tap. A tap that fails is reported and taken off; the conversation goes on."""
-        try:
-            tap(self._loop.now(), direction, data)
-        except Exception as error:
-            self.tap = None
-            self._loop.on_error(error)
+    def tap_failed(self, error: Exception) -> None:
+        """A tap that raises is taken off and reported; the conversation goes on."""
+        self.tap = None
+        self._loop.on_error(error)
 
     def _on_emptied(self) -> None:
         self._try_shut()

@@ -125,7 +125,7 @@ class Loop:
     def _cancelled(self) -> None:
         self._cancelled_timers += 1
         if self._cancelled_timers > max(_MAX_CANCELLED, len(self._timers) // 2):
-            self._timers = [timer for timer in self._timers if timer.callback is not None]
+            self._timers[:] = [timer for timer in self._timers if timer.callback is not None]
             heapq.heapify(self._timers)
             self._cancelled_timers = 0
 
@@ -133,36 +133,33 @@ class Loop:
 
     def run(self) -> None:
         """Serve until :meth:`stop` is called."""
+        poll = self._poller.poll
+        timers = self._timers
+        soon = self._soon
         self._running = True
         self._read_clocks()
         while self._running:
-            self._turn()
+            ready = poll(0.0 if soon else self._wait() if timers else -1.0, _MAX_EVENTS)
+            self._now = time.time_ns() // 1000
+            self._monotonic = time.monotonic()
+            if ready:
+                self._dispatch(ready)
+            if timers and timers[0].when <= self._monotonic:
+                self._run_timers()
+            if soon:
+                self._run_soon()
 
     def stop(self) -> None:
         """Let :meth:`run` return after this wake-up."""
         self._running = False
 
-    def _turn(self) -> None:
-        ready = self._poller.poll(self._timeout(), _MAX_EVENTS)
-        self._now = time.time_ns() // 1000
-        self._monotonic = time.monotonic()
-        if ready:
-            self._dispatch(ready)
-        if self._timers:
-            self._run_timers()
-        if self._soon:
-            self._run_soon()
-
-    def _timeout(self) -> float:
-        if self._soon or not self._running:
-            return 0.0
+    def _wait(self) -> float:
+        """Seconds until the first timer; -1 when all are cancelled."""
         timers = self._timers
         while timers and timers[0].callback is None:
             heapq.heappop(timers)
             self._cancelled_timers -= 1
-        if not timers:
-            return -1.0
-        return max(0.0, timers[0].when - time.monotonic())
+        return max(0.0, timers[0].when - time.monotonic()) if timers else -1.0
 
     def _dispatch(self, ready: list[tuple[int, int]]) -> None:
         handlers = self._handlers
@@ -192,7 +189,6 @@ class Loop:
                 continue
             timer.callback = timer._loop = None
             self._call(callback)
-            timers = self._timers
 
     def _run_soon(self) -> None:
         soon = self._soon

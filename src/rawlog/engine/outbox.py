@@ -23,11 +23,12 @@ class Outbox:
     not 0, so that it holds one read's worth. ``error`` is what ``send`` failed with; from then on nothing is kept.
     """
 
-    __slots__ = ("_lost", "_rest", "_send", "_writes", "error", "queued")
+    __slots__ = ("_lost", "_more", "_rest", "_send", "_writes", "error", "queued")
 
     def __init__(self, send: Callable[[bytes | memoryview], int]) -> None:
         self._send = send
         self._rest = _NOTHING
+        self._more: list[bytes] = []
         self._writes: list[tuple[int, int]] = []
         self._lost = 0
         self.queued = 0
@@ -58,7 +59,7 @@ class Outbox:
         if self.error is not None:
             self._lost += plain
             return
-        self._rest = memoryview(bytes(self._rest) + raw)
+        self._more.append(raw)
         self._writes.append((len(raw), plain))
         self.queued += len(raw)
 
@@ -73,8 +74,12 @@ class Outbox:
             self.error = error
             return 0
         self.queued -= sent
-        self._rest = self._rest[sent:] if self.queued else _NOTHING
+        self._rest = self._rest[sent:]
+        if not self._rest and self._more:
+            self._rest = memoryview(b"".join(self._more))
+            self._more.clear()
         if not self.queued:
+            self._rest = _NOTHING
             self._writes.clear()
         return sent
 
@@ -86,6 +91,7 @@ class Outbox:
         """Give up the rest; :attr:`undelivered` keeps counting it."""
         self._lost = self.undelivered
         self._rest = _NOTHING
+        self._more.clear()
         self._writes.clear()
         self.queued = 0
 

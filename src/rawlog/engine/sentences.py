@@ -79,6 +79,7 @@ _OS_SENTENCES = {
     errno.EHOSTUNREACH: "host unreachable; check the address, and that the host is up",
     errno.EADDRNOTAVAIL: "no local address or port is free for it; check the address, and the number of connections",
     errno.ETIMEDOUT: "timed out; check that the host is up and that no firewall drops the connection",
+    errno.EAGAIN: "does not accept connections; check that its process is alive, and raise its limit of clients",
     errno.ECONNRESET: "reset the connection",
     errno.EPIPE: "closed the connection",
     errno.EMFILE: "too many open files; raise the limit (ulimit -n, LimitNOFILE)",

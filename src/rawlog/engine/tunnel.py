@@ -56,13 +56,13 @@ class TlsTunnel:
         "_host",
         "_incoming",
         "_outgoing",
-        "_server_side",
         "_stash",
         "_tls",
         "closed",
         "ended",
         "failure",
         "handshaking",
+        "server_side",
         "truncated",
     )
 
@@ -79,7 +79,7 @@ class TlsTunnel:
             context.sslobject_class = _NamedObject
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._server_side = server_side
+        self.server_side = server_side
         self._host = None if server_side else server_hostname
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=self._host
@@ -123,7 +123,7 @@ class TlsTunnel:
         except ssl.SSLWantReadError:
             return
         except ssl.SSLError as error:
-            self.failure = handshake_sentence(error, server_side=self._server_side, host=self._host)
+            self.failure = handshake_sentence(error, server_side=self.server_side, host=self._host)
             return
         self.handshaking = False
 

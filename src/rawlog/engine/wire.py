@@ -109,7 +109,10 @@ class Wire:
 
     def _ready(self, events: int) -> None:
         try:
-            if events & ~READ and self._out.queued:
+            if events == READ:
+                self._read()
+                return
+            if self._out.queued:
                 self._flush()
             if events & ~WRITE and not self.closed:
                 if self._mask > 0 and self._mask & READ:
@@ -143,8 +146,11 @@ class Wire:
 
     def _send(self, raw: bytes, plain: int) -> None:
         """Send or queue ``raw``, which carries ``plain`` bytes of the conversation."""
-        if self._out.send(raw, plain):
-            return
+        if not self._out.send(raw, plain):
+            self._kept()
+
+    def _kept(self) -> None:
+        """Not all went: wait for room, or tell of the error."""
         if self._out.error is not None:
             self._loop.call_soon(self._report_send_error)  # not now: the writer is in the middle of something
         else:
