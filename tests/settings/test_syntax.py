@@ -55,11 +55,9 @@ def test_settings(text: str, key: str, value: str) -> None:
 
 
 def test_a_file_as_value_is_found_from_the_file_that_names_it(tmp_path: Path) -> None:
-    (tmp_path / "x.conf").write_text("ssl_cert = <certs/c.pem\nssl_key = < /etc/k.pem\n")
-    cert, key = read(str(tmp_path / "x.conf")).items
-    assert isinstance(cert, Setting)
-    assert isinstance(key, Setting)
-    assert (cert.file, key.file) == (str(tmp_path / "certs/c.pem"), "/etc/k.pem")
+    (tmp_path / "x.conf").write_text('a = <certs/c.pem\nb = < /etc/k.pem\nc = <"/etc/a # b"\n')
+    files = [item.file for item in read(str(tmp_path / "x.conf")).items if isinstance(item, Setting)]
+    assert files == [str(tmp_path / "certs/c.pem"), "/etc/k.pem", "/etc/a # b"]
 
 
 SECTION = [Section("service", "imap", [Setting("executable", "imap x")])]

@@ -174,7 +174,7 @@ def _content(path: str) -> bytes:
 
 def _setting(key: str, text: str, place: Place) -> Setting:
     if text.startswith("<") and len(text) > 1:
-        path = Path(place.file).parent / text[1:].strip()
+        path = Path(place.file).parent / _unquoted(text[1:].strip())
         return Setting(key, "", place, file=str(path.absolute()))
     if text[:1] in _QUOTED and text:
         if not _QUOTED[text[0]].match(text):

@@ -95,17 +95,16 @@ def show(items: Iterable[Item], depth: int = 0) -> str:
 
 def _value(item: Setting) -> str:
     if item.file is not None:
-        return f"<{item.file}"
+        return f"<{_quoted(item.file) if _needs_quotes(item.file) else item.file}"
     if re.search(r"[\n\0]", item.value):
         raise item.place.error(f"{item.key}: a value can't hold a line break: put it in a file and write <FILE")
-    return _quoted(item.value) if _needs_quotes(item) else item.value
+    reference = item.quoted and re.search(r"(^|\s)\$", item.value)
+    return _quoted(item.value) if reference or _needs_quotes(item.value) else item.value
 
 
-def _needs_quotes(item: Setting) -> bool:
+def _needs_quotes(value: str) -> bool:
     """Whether the bare value would be read as something else."""
-    if re.search(r"^<|[#\"']|\\$", item.value) or item.value != item.value.strip():
-        return True
-    return item.quoted and bool(re.search(r"(^|\s)\$", item.value))
+    return bool(re.search(r"^<|[#\"']|\\$", value)) or value != value.strip()
 
 
 def _name(name: str) -> str:
