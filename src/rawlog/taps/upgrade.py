@@ -74,6 +74,7 @@ class Upgrade:
         self._at = 0  # how much of it is done with
         self._stuck = False  # what is left of it waits for an answer of the server
         self._paused = False  # meanwhile the client is not read from
+        self._alone = False  # the command under way wants to be alone
         self._server = b""  # read from the server, not forwarded
         self._server_at = 0  # offset of self._server in the server's stream
         self._greeting: Greeting | None = None
@@ -253,6 +254,11 @@ class Upgrade:
         """The client's next command, when it is for the server; answers those that are for the gateway."""
         while (end := self._client.find(b"\n", self._at) + 1) > 0:
             line = self._client[self._at : end]
+            alone = self._dialect.alone(line)
+            if (alone or self._alone) and self._framer.unanswered():
+                self._stuck = True
+                return b""
+            self._alone = alone
             answer = self._dialect.answer(line, self._offer())
             if answer is None:
                 self._at = end

@@ -69,6 +69,10 @@ class Dialect(ABC):
     def answer(self, line: bytes, offer: Offer) -> Answer | None:
         """The gateway's own answer to a client's command; None: it goes to the backend."""
 
+    def alone(self, line: bytes) -> bool:
+        """Whether the command must be answered by itself: none may be under way before it, none is sent behind it."""
+        return False
+
     @abstractmethod
     def rewrite(self, line: bytes, offer: Offer) -> bytes:
         """A line or dot block of the server with its capabilities put right; b"" holds it back until a later one."""
@@ -109,6 +113,12 @@ def exposed(mechanism: bytes) -> bool:
 def without_exposed(mechanisms: list[bytes]) -> list[bytes]:
     """SASL mechanisms that may be tried without TLS."""
     return [m for m in mechanisms if not exposed(m)]
+
+
+def offered(mechanisms: list[bytes], offer: Offer) -> list[bytes]:
+    """SASL mechanisms that the client can use now."""
+    usable = without_plus(mechanisms)
+    return usable if offer.login else without_exposed(usable)
 
 
 def shown(line: bytes) -> str:

@@ -8,10 +8,25 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then, shown, without_plus
+from rawlog.taps.dialects.base import (
+    Answer,
+    BackendError,
+    Dialect,
+    Greeting,
+    Offer,
+    Step,
+    Then,
+    exposed,
+    offered,
+    shown,
+)
 
 _VERB = re.compile(rb'[ \t]*([A-Za-z]+)(?:[ \t]+"([^"\r\n]*)")?')
 _CAPABILITY = re.compile(rb'"([A-Za-z]+)"(?:[ \t]+"([^"\r\n]*)")?[ \t]*\r?\n', re.IGNORECASE)
+_CAPABILITIES = frozenset(  # a line with another name may be a SASL challenge
+    b"IMPLEMENTATION SASL SIEVE STARTTLS MAXREDIRECTS NOTIFY LANGUAGE OWNER VERSION RENAME UNAUTHENTICATE".split()
+)
+_OK = re.compile(rb"OK(?=[ \t(\r\n])", re.IGNORECASE)
 _LINES_LIMIT = 100
 
 
@@ -30,8 +45,7 @@ class ManageSieve(Dialect):
             return Answer(b'NO "TLS is on already."\r\n' if offer.tls else b'NO "TLS is not offered here."\r\n')
         if verb == b"XCLIENT":
             return Answer(b'NO "Unknown command."\r\n')
-        exposed = verb == b"AUTHENTICATE" and match is not None and (match[2] or b"").upper() in (b"PLAIN", b"LOGIN")
-        if offer.login or not exposed:
+        if offer.login or verb != b"AUTHENTICATE" or match is None or not exposed(match[2] or b""):
             return None
         refusal = b'NO (ENCRYPT-NEEDED) "A password is not accepted without TLS: use STARTTLS first."\r\n'
         return Answer(refusal, Then.CLOSE if line.rstrip().endswith(b"+}") else Then.GO_ON)
@@ -40,15 +54,15 @@ class ManageSieve(Dialect):
         capability = _CAPABILITY.fullmatch(line)
         if capability:
             name = capability[1].upper()
-            self._listing = self._listing or name == b"IMPLEMENTATION"
+            self._listing = self._listing or name in _CAPABILITIES
             if name == b"STARTTLS":
                 return b""
-            if name == b"SASL" and self._listing:
+            if name == b"SASL":
                 return _sasl(capability[2] or b"", offer)
             return line
         if self._listing and re.match(rb"(?:OK|NO|BYE)\b", line, re.IGNORECASE):
             self._listing = False
-            if offer.starttls:
+            if offer.starttls and _OK.match(line):
                 return b'"STARTTLS"\r\n' + line
         return line
 
@@ -56,8 +70,8 @@ class ManageSieve(Dialect):
         yield from _capabilities()
         yield b"STARTTLS\r\n"
         line = yield Step.READ_LINE
-        if not line.upper().startswith(b"OK"):
-            raise BackendError(f"the server refused STARTTLS: {shown(line)!r}")
+        if not _OK.match(line):
+            raise BackendError(f"it refused STARTTLS with '{shown(line)}'; switch TLS on there, or use sieves://")
         yield Step.START_TLS
         return (yield from _capabilities())
 
@@ -73,15 +87,12 @@ def _capabilities() -> Greeting:
     for _ in range(_LINES_LIMIT):
         line = yield Step.READ_LINE
         lines += line
-        if line.upper().startswith(b"OK"):
+        if _OK.match(line):
             return lines
         if not line.startswith(b'"'):
-            raise BackendError(f"the server's greeting is no list of capabilities: {shown(line)!r}")
-    raise BackendError(f"the server's greeting has more than {_LINES_LIMIT} lines")
+            raise BackendError(f"it lists no capabilities but says '{shown(line)}'; look into the log of that server")
+    raise BackendError(f"its greeting has more than {_LINES_LIMIT} lines; check host and port")
 
 
 def _sasl(listed: bytes, offer: Offer) -> bytes:
-    mechanisms = without_plus(listed.split())
-    if not offer.login:
-        mechanisms = [m for m in mechanisms if m.upper() not in (b"PLAIN", b"LOGIN")]
-    return b'"SASL" "' + b" ".join(mechanisms) + b'"\r\n'
+    return b'"SASL" "' + b" ".join(offered(listed.split(), offer)) + b'"\r\n'

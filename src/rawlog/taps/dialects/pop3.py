@@ -8,9 +8,20 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then, shown, without_plus
+from rawlog.taps.dialects.base import (
+    Answer,
+    BackendError,
+    Dialect,
+    Greeting,
+    Offer,
+    Step,
+    Then,
+    exposed,
+    offered,
+    shown,
+)
 
-_PLAINTEXT = re.compile(rb"(?:USER|PASS)\b|AUTH[ \t]+(?:PLAIN|LOGIN)\b", re.IGNORECASE)
+_OK = re.compile(rb"\+OK(?=[ \r\n])", re.IGNORECASE)
 
 
 class Pop3(Dialect):
@@ -21,16 +32,18 @@ class Pop3(Dialect):
         self._in_list = b""  # the command whose multi-line answer goes on
 
     def answer(self, line: bytes, offer: Offer) -> Answer | None:
-        verb = line.split(None, 1)[0].upper() if line.split() else b""
+        words = line.split(None, 2)
+        verb = words[0].upper() if words else b""
         if verb == b"STLS":
             if offer.starttls:
                 return Answer(b"+OK Begin TLS negotiation now.\r\n", Then.START_TLS)
             return Answer(b"-ERR TLS is on already.\r\n" if offer.tls else b"-ERR TLS is not offered here.\r\n")
         if verb == b"XCLIENT":
             return Answer(b"-ERR Unknown command.\r\n")
-        if not offer.login and _PLAINTEXT.match(line):
+        login = verb in (b"USER", b"PASS") or (verb == b"AUTH" and words[1:2] and exposed(words[1]))
+        if login and not offer.login:
             return Answer(b"-ERR [AUTH] A password is not accepted without TLS: use STLS first.\r\n")
-        self._asked.append(line.rstrip(b"\r\n").upper())
+        self._asked.append(verb if len(words) == 1 else b"")
         return None
 
     def rewrite(self, line: bytes, offer: Offer) -> bytes:
@@ -49,25 +62,23 @@ class Pop3(Dialect):
             is_capa, self._in_list = self._in_list == b"CAPA", b""
             return b"STLS\r\n" + line if is_capa and offer.starttls else line
         if self._in_list == b"AUTH":
-            return b"" if words and words[0].upper().endswith(b"-PLUS") else line
+            return line if offered(words, offer) else b""
         name = words[0].upper() if words else b""
         if name == b"STLS" or (name == b"USER" and not offer.login):
             return b""
         if name == b"SASL":
-            mechanisms = without_plus(words[1:])
-            if not offer.login:
-                mechanisms = [m for m in mechanisms if m.upper() not in (b"PLAIN", b"LOGIN")]
+            mechanisms = offered(words[1:], offer)
             return b" ".join([b"SASL", *mechanisms]) + b"\r\n" if mechanisms else b""
         return line
 
     def starttls(self) -> Greeting:
         greeting = yield Step.READ_LINE
-        if not greeting.upper().startswith(b"+OK"):
-            raise BackendError(f"the server's greeting is not '+OK': {shown(greeting)!r}")
+        if not _OK.match(greeting):
+            raise BackendError(f"its greeting is not '+OK' but '{shown(greeting)}'; look into the log of that server")
         yield b"STLS\r\n"
         line = yield Step.READ_LINE
-        if not line.upper().startswith(b"+OK"):
-            raise BackendError(f"the server refused STLS: {shown(line)!r}")
+        if not _OK.match(line):
+            raise BackendError(f"it refused STLS with '{shown(line)}'; switch TLS on there, or use pop3s://")
         yield Step.START_TLS
         # An APOP challenge that came before TLS may be forged: without it the client won't answer it.
         return re.sub(rb" ?<[^>\r\n]*>", b"", greeting)

@@ -9,7 +9,18 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then, shown, without_plus
+from rawlog.taps.dialects.base import (
+    Answer,
+    BackendError,
+    Dialect,
+    Greeting,
+    Offer,
+    Step,
+    Then,
+    exposed,
+    offered,
+    shown,
+)
 
 _BARE = re.compile(rb"(?<=[^\r])\n|\r(?!\n|\Z)")  # a CR at the end may be half of a CRLF: the next piece begins with it
 _LISTED_FOR_PROXIES = (b"XCLIENT", b"XFORWARD")
@@ -22,7 +33,7 @@ class Smtp(Dialect):
     hello: ClassVar[bytes] = b"EHLO"
 
     def __init__(self) -> None:
-        self._hello_asked = 0
+        self._hello_asked = False
         self._lines: list[bytes] = []  # of an answer to EHLO, so far
 
     def answer(self, line: bytes, offer: Offer) -> Answer | None:
@@ -36,20 +47,24 @@ class Smtp(Dialect):
             )
         if verb in _LISTED_FOR_PROXIES:  # a stranger must not speak with this gateway's address
             return Answer(b"550 5.7.0 " + verb + b" is not accepted from this client.\r\n")
-        if verb == b"AUTH" and not offer.login and words[1:2] and words[1].upper() in (b"PLAIN", b"LOGIN"):
+        if verb == b"AUTH" and not offer.login and words[1:2] and exposed(words[1]):
             return Answer(b"523 5.7.10 A password is not accepted without TLS: use STARTTLS first.\r\n")
         if verb == self.hello:
-            self._hello_asked += 1
+            self._hello_asked = True
         return None
 
+    def alone(self, line: bytes) -> bool:
+        return line.upper().split(None, 1)[:1] == [self.hello]
+
     def rewrite(self, line: bytes, offer: Offer) -> bytes:
-        if not self._hello_asked or not (self._lines or line.startswith((b"250-", b"250 "))):
+        if not self._hello_asked or (not self._lines and line[:3] != b"250"):
+            self._hello_asked = False
             return line
         self._lines.append(line)
         if line[3:4] == b"-" and len(self._lines) < _GREETING_LIMIT:
             return b""
         lines, self._lines = self._lines, []
-        self._hello_asked -= 1
+        self._hello_asked = False
         return _extensions(lines, offer)
 
     def starttls(self) -> Greeting:
@@ -57,7 +72,7 @@ class Smtp(Dialect):
         yield self.hello + b" rawlog.invalid\r\n"
         yield from _reply(b"250")
         yield b"STARTTLS\r\n"
-        yield from _reply(b"220")
+        yield from _reply(b"220", "switch TLS on there, or use TLS from the start (submissions://, smtps://, lmtps://)")
         yield Step.START_TLS
         return greeting
 
@@ -73,17 +88,17 @@ class Lmtp(Smtp):
     hello: ClassVar[bytes] = b"LHLO"
 
 
-def _reply(code: bytes) -> Greeting:
+def _reply(code: bytes, advice: str = "look into the log of that server") -> Greeting:
     """Read a whole answer of the backend; anything but ``code`` is a refusal."""
     lines = b""
     for _ in range(_GREETING_LIMIT):
         line = yield Step.READ_LINE
-        if not line.startswith(code):
-            raise BackendError(f"the server answered {shown(line)!r} where {code.decode()} was expected")
+        if line[:3] != code or line[3:4] not in b" -\r\n":
+            raise BackendError(f"it answered '{shown(line)}' where {code.decode()} was expected; {advice}")
         lines += line
         if line[3:4] != b"-":
             return lines
-    raise BackendError(f"the server's answer has more than {_GREETING_LIMIT} lines")
+    raise BackendError(f"its answer has more than {_GREETING_LIMIT} lines; check host and port")
 
 
 def _extensions(lines: list[bytes], offer: Offer) -> bytes:
@@ -106,7 +121,5 @@ def _extensions(lines: list[bytes], offer: Offer) -> bytes:
 
 def _auth(text: bytes, offer: Offer) -> bytes:
     words = re.split(rb"[ =]", text)
-    mechanisms = without_plus(words[1:])
-    if not offer.login:
-        mechanisms = [m for m in mechanisms if m.upper() not in (b"PLAIN", b"LOGIN")]
+    mechanisms = offered(words[1:], offer)
     return text[:5] + b" ".join(mechanisms) if mechanisms else b""
