@@ -15,6 +15,7 @@ from rawlog.settings.backend import Backend
 from rawlog.settings.configuration import Configuration
 from rawlog.settings.loader import load, loads
 from rawlog.settings.model import DEFAULTS, PROTOCOLS
+from rawlog.settings.userdb import UserRecord
 
 STOCK = Path("/etc/dovecot/dovecot.conf")
 
@@ -55,6 +56,28 @@ def test_a_backend_belongs_to_its_protocol() -> None:
     assert configuration.protocols["sieve"].rawlog_backend == Backend("managesieve", unix_path="/run/sieve")
     assert configuration.protocols["imap"].rawlog_backend is None
     assert configuration.settings.rawlog_backend is None
+
+
+SNIPPETS = [
+    "  protocol imap {\n    rawlog_dir = /tmp/rawlog/%u\n    # do not use ~\n    #rawlog_dir = %h/rawlog\n}\n",
+    "  userdb {\n     # ...\n     default_fields = home=/home/%u\n     # or = home=/tmp/temp-home\n}\n",
+    "import_environment=$import_environment DEBUG=1\n",
+    "service imap {\n  executable = imap postlogin\n}\nservice pop3 {\n  executable = pop3 postlogin\n}\n",
+    "service postlogin {\n  executable = script-login -d rawlog\n  unix_listener postlogin {\n }\n}\n",
+    "service imap-login {\n  executable = imap-login -R rawlogs\n}\n",
+]
+
+
+def test_each_snippet_of_dovecots_page_alone() -> None:
+    found = [loads(text) for text in SNIPPETS]
+    assert found[0].protocols["imap"].rawlog_dir == "/tmp/rawlog/%u"
+    assert found[1].userdb().lookup("a@b") == UserRecord(
+        "a@b", home="/home/a@b", fields={"user": "a@b", "home": "/home/a@b"}
+    )
+    assert found[2].settings.debug
+    assert found[3].services["pop3"].postlogin_socket == "postlogin"
+    assert found[4].postlogins()[0].door.listen.unix_path == "/run/dovecot/postlogin"
+    assert found[5].services["imap-login"].prelogin_directory == "rawlogs"
 
 
 @pytest.mark.parametrize(
@@ -256,10 +279,19 @@ def test_a_broken_file_is_answered_with_the_line_and_what_to_do(text: str, line:
     assert len(message) < 300
 
 
-def test_long_values_are_cut_in_messages() -> None:
+@pytest.mark.parametrize(
+    "text", ["ssl = @", "@ = x", "@", "@ {\n}", "x {", "} @", "!@", "service @ { prt = 1 }", "a { @"]
+)
+@pytest.mark.parametrize("long", ["x" * 60000, "x y " * 15000])
+def test_long_texts_are_cut_in_messages(text: str, long: str) -> None:
     with pytest.raises(ConfigError) as error:
-        loads(f"ssl = {'x' * 1000}")
-    assert len(str(error.value)) < 150
+        loads(text.replace("@", long))
+    assert len(str(error.value)) < 300
+
+
+def test_the_ignored_settings_of_a_listener_name_their_service() -> None:
+    (ignored,) = loads("service imap-login {\n  inet_listener imap {\n    reuse_port = yes\n  }\n}").ignored
+    assert ignored[0] == "service imap-login inet_listener imap"
 
 
 def test_files_as_values_have_a_limit_and_are_text(tmp_path: Path) -> None:

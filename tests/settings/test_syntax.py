@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -94,7 +96,7 @@ def test_sections(text: str, items: list[Section]) -> None:
         ("a {\n}\n}", "f:3: '}' closes nothing"),
         ("a {\nb {\n}", "f:1: '}' is missing: the section 'a {' that starts here is never closed"),
         ("a {\n} b", "f:2: '} b': '}' must stand alone on its line"),
-        ("a { b", "f:1: 'b' after '{': begin a new line after '{', or close the section on this line with '}'"),
+        ("a { b", "f:1: 'b' after '{': begin a new line after '{', or close the section with '}' here"),
         ("a { b }", "f:1: '=' is missing after 'b'"),
         ("a b c {", "f:1: 'a b c {': one name at most may stand before '{'"),
         ("a b = {", "f:1: 'a b = {': no '=' before '{': write NAME {"),
@@ -224,6 +226,43 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a = 1\nb\n")))
     with pytest.raises(ConfigError, match="<stdin>:2: '=' is missing"):
         read("-")
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/x # comment",
+        '"/x # y"',
+        '"/x" # y',
+        "'/x y'",
+        '"/x" y',
+        'a "b # c" d',
+        r'"a\"b\\c\nd"',
+        r"'a\'b\\c'",
+        r"a\\b\"c",
+        "a \\\n   b \\\n c",
+        "a\\\n   b",
+        "a \\ # foo\n b",
+        "it's # c",
+        '"" ',
+        "{",
+        "a {",
+        "> x",
+        '"a" "b"',
+        "a#b",
+        "  a   b  ",
+    ],
+)
+def test_doveconf_reads_the_same_value(tmp_path: Path, line: str) -> None:
+    if shutil.which("doveconf") is None:
+        pytest.skip("doveconf is not installed")
+    (tmp_path / "x.conf").write_text(f"ssl = no\nmail_home = {line}\n")
+    command = ["doveconf", "-c", str(tmp_path / "x.conf"), "-h", "mail_home"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        pytest.skip(f"doveconf failed: {done.stderr.strip()}")
+    assert read(str(tmp_path / "x.conf")).items[1] == Setting("mail_home", done.stdout.removesuffix("\n"))
 
 
 @given(st.text("ab \n={}\"'#\\<!$", max_size=40))

@@ -14,7 +14,7 @@ import pytest
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.settings.loader import load
 from rawlog.settings.model import Settings
-from rawlog.settings.userdb import Userdb, UserdbSection, UserRecord, check, layout, mail_home
+from rawlog.settings.userdb import Userdb, UserdbSection, UserRecord, check, layout
 
 if TYPE_CHECKING:
     from tests.support.dovecot import DovecotServer
@@ -140,13 +140,6 @@ def test_unsupported_drivers_are_not_asked() -> None:
 def test_wrong_sections_are_found_without_a_lookup(section: UserdbSection) -> None:
     with pytest.raises(ConfigError):
         check(section)
-
-
-def test_mail_home_is_for_those_without_a_home() -> None:
-    settings = Settings(mail_home="/var/mail/%d/%n")
-    assert mail_home(UserRecord("a@b", home="/h"), settings) == "/h"
-    assert mail_home(UserRecord("a@b"), settings) == "/var/mail/b/a"
-    assert mail_home(UserRecord("a@b"), Settings()) is None
 
 
 def test_layout() -> None:

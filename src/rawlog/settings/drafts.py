@@ -14,7 +14,7 @@ from typing import Any
 from rawlog.errors import ConfigError
 from rawlog.settings import names, values
 from rawlog.settings.services import DEFAULTS, LMTP_MODE, InetListener, Service, UnixListener, rawlog_command
-from rawlog.settings.tree import Section, Setting
+from rawlog.settings.tree import Section, Setting, shortened
 from rawlog.settings.userdb import DRIVERS, OTHER_DRIVERS, UserdbSection, check
 from rawlog.settings.values import Kind
 
@@ -86,24 +86,25 @@ class ServiceDrafts:
         if inner.kind == "inet_listener":
             known = {one.name: one for one in DEFAULTS[section.name].inet} if section.name in DEFAULTS else {}
             inet = drafts.get(("inet", inner.name)) or known.get(inner.name) or InetListener(inner.name)
-            given = self._given(inner, _INET)
+            given = self._given(section, inner, _INET)
             drafts["inet", inner.name] = replace(inet, **given, place=inner.place)
         elif inner.kind == "unix_listener":
             if not inner.name:
                 raise inner.place.error("the socket's name is missing: write unix_listener NAME {")
             new = UnixListener(inner.name, LMTP_MODE if (section.name, inner.name) == ("lmtp", "lmtp") else 0o600)
             unix = drafts.get(("unix", inner.name)) or new
-            drafts["unix", inner.name] = replace(unix, **self._given(inner, _UNIX), place=inner.place)
+            drafts["unix", inner.name] = replace(unix, **self._given(section, inner, _UNIX), place=inner.place)
         else:
             self.ignored += ((f"{section.title} {inner.title}", item) for item in inner.settings())
 
-    def _given(self, section: Section, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    def _given(self, service: Section, listener: Section, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+        """The values of a listener's settings."""
         given = {}
-        for item in section.settings():
+        for item in listener.settings():
             if item.key in kinds:
                 given[item.key] = _parsed(item, self._text(item), kinds[item.key])
             else:
-                self.ignored.append((section.title, item))
+                self.ignored.append((f"{service.title} {listener.title}", item))
         return given
 
 
@@ -172,4 +173,4 @@ def _parsed(item: Setting, text: str, kind: Kind) -> Any:
     try:
         return kind.parse(text)
     except (ConfigError, ValueError) as error:
-        raise item.place.error(f"{item.key} = {text}: {error}") from None
+        raise item.place.error(f"{item.key} = {shortened(text)}: {error}") from None

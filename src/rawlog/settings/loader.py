@@ -25,7 +25,7 @@ from rawlog.settings.checks import warnings_of
 from rawlog.settings.configuration import Configuration
 from rawlog.settings.drafts import ServiceDrafts, UserdbDrafts
 from rawlog.settings.model import DEFAULTS, PROTOCOLS, SPECS, Settings, shown
-from rawlog.settings.tree import Item, Place, Section, Setting
+from rawlog.settings.tree import Item, Place, Section, Setting, shortened
 from rawlog.settings.values import Kind, parse_network
 
 #: The file that is read where none is given.
@@ -234,7 +234,7 @@ def _value(item: Setting, text: str, scope: str) -> Any:
     except ConfigError as error:
         raise item.place.error(f"{item.key}: {error}") from None
     except ValueError as error:
-        raise item.place.error(f"{item.key} = {_short(text)}: {error}") from None
+        raise item.place.error(f"{item.key} = {shortened(text)}: {error}") from None
 
 
 def _parsed(kind: Kind, item: Setting, text: str) -> Any:
@@ -277,7 +277,3 @@ def _hint(kind: str, path: str) -> str:
         return f"it is a setting: write {kind} = VALUE"
     inside = names.sections_in(path)
     return names.nearest(kind, inside) if inside else "no section may stand here: close the one above with '}'"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rawlog.errors import ConfigError
 from rawlog.settings.lines import Statement, statements
-from rawlog.settings.tree import Item, Place, Section, Setting, printable
+from rawlog.settings.tree import Item, Place, Section, Setting, printable, shortened
 
 #: How deep files may include files, how many there may be, how large each, and how deep sections nest. Debian's
 #: Dovecot has 2, 25, 17 kB and 3; the limits stop a mistake before it eats the memory.
@@ -118,9 +118,8 @@ class _Reader:
         if not rest:
             return
         if not rest.endswith("}"):
-            raise place.error(
-                f"'{rest}' after '{{': begin a new line after '{{', or close the section on this line with '}}'"
-            )
+            shown = shortened(rest)
+            raise place.error(f"'{shown}' after '{{': begin a new line after '{{', or close the section with '}}' here")
         inner = rest[:-1].strip()
         if inner:
             self._statement(Statement(inner, place), into, sections)
@@ -129,7 +128,7 @@ class _Reader:
     def _directive(self, text: str, place: Place, into: list[Item]) -> None:
         found = _INCLUDE.fullmatch(text)
         if found is None:
-            raise place.error(f"'{text}': only '!include FILE' and '!include_try FILE' may begin with '!'")
+            raise place.error(f"'{shortened(text)}': only '!include FILE' and '!include_try FILE' may begin with '!'")
         optional, pattern = bool(found[1]), _unquoted(found[2])
         path = str(Path(place.file).parent / pattern)
         # Not Path.glob: it takes hidden files too, such as those an editor leaves behind.
@@ -193,15 +192,16 @@ def _unquoted(text: str) -> str:
 
 def _misfit(text: str) -> str:
     """What to say about a line that is neither a setting, nor the beginning or the end of a section."""
+    shown = shortened(text)
     if text.startswith("}"):
-        return f"'{text}': '}}' must stand alone on its line: move what follows to the next line"
+        return f"'{shown}': '}}' must stand alone on its line: move what follows to the next line"
     if text.startswith("="):
-        return f"'{text}': the name before '=' is missing: write NAME = VALUE"
+        return f"'{shown}': the name before '=' is missing: write NAME = VALUE"
     if re.match(r"[^\"']*=\s*\{$", text):
-        return f"'{text}': no '=' before '{{': write NAME {{"
+        return f"'{shown}': no '=' before '{{': write NAME {{"
     if text.startswith("{"):
         return "'{' stands alone: write it at the end of the line with the section's name"
     if "{" in text:
-        return f"'{text}': one name at most may stand before '{{': put a name with blanks in quotes"
-    word = text.split()[0]
+        return f"'{shown}': one name at most may stand before '{{': put a name with blanks in quotes"
+    word = shortened(text.split()[0])
     return f"'=' is missing after '{word}': write {word} = VALUE, or end the line with '{{' to begin a section"

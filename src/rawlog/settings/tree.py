@@ -26,8 +26,11 @@ class Place:
 
     def error(self, text: str) -> ConfigError:
         """The error ``FILE:LINE: text``, ready to raise; always one line."""
-        return ConfigError(f"{self}: {printable(text)}")
+        return ConfigError(f"{self}: {printable(_LONG_WORD.sub(lambda found: shortened(found[0]), text))}")
 
+
+#: Longer words are no paths and no addresses; a message shows their beginning.
+_LONG_WORD = re.compile(r"\S{200,}")
 
 #: The place of what nobody wrote: a default.
 NOWHERE = Place("default", 0)
@@ -69,6 +72,11 @@ class Section:
 
 
 Item = Setting | Section
+
+
+def shortened(text: str) -> str:
+    """What a message shows of a text: 60 characters at most."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def printable(text: str) -> str:

@@ -129,13 +129,6 @@ def check(section: UserdbSection) -> None:
         _Source(section)
 
 
-def mail_home(record: UserRecord, settings: Settings) -> str | None:
-    """The user's home: what userdb returned, else what ``mail_home`` says, else None."""
-    if record.home or not settings.mail_home:
-        return record.home
-    return UserText(settings.mail_home).expand(record.user)
-
-
 def layout(asked: str, record: UserRecord) -> str:
     """The lines ``doveadm user -u`` prints for a user, each with its line end."""
     lines = [f"  {name:<10}" + (f": {value}" if value else "") for name, value in record.fields.items()]
