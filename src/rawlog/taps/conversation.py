@@ -289,6 +289,7 @@ class Conversation:
             waiting -= 1
             if not waiting:
                 self._report(self._summary(reason))
+                self._forget()
                 self._on_end(self)
 
         for observer in observers:
@@ -296,6 +297,12 @@ class Conversation:
                 observer.close(self._loop.now(), reason, closed)
             except Exception as error:
                 self._loop.on_error(error)
+
+    def _forget(self) -> None:
+        """Break the circles of references; the collector may be off."""
+        self._relay = self._upgrade = None
+        for observer in self._observers():
+            observer.forget()
 
     def _summary(self, reason: str) -> str:
         tls, seen = self._client.tls, self._observer.seen

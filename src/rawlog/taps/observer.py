@@ -88,6 +88,11 @@ class Observer:
             if not self._records:
                 closed()
 
+    def forget(self) -> None:
+        """Let go of who opened the recordings, and who wants to know the user."""
+        self._records = []
+        self._on_login = _nobody
+
     def _login(self, at: int) -> None:
         self.logged_in = True
         self.user = self._masker.framer.user
@@ -126,6 +131,10 @@ def _cut(chunk: Chunk, start: int, tls_at: int | None, login_at: int | None) -> 
         part = chunk if not inner else Chunk(chunk.at, chunk.direction, chunk.data[a - start : b - start])
         pieces.append((part, tls_at is not None and a >= tls_at, login_at is not None and a >= login_at))
     return pieces
+
+
+def _nobody(user: str | None) -> None:
+    """Who is told about the login when all is over."""
 
 
 def _nothing(record: _Record) -> None:
