@@ -1,119 +1,17 @@
-"""Sockets, certificates and a loop that can't hang, for the tests of the engine."""
+"""Fixtures for the tests of the engine; what they give is in ``stage`` and ``peers``."""
 
 from __future__ import annotations
 
-import datetime
 import socket
-import ssl
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 import trustme
 
 from rawlog.engine.leg import Leg
-from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits, Relay
-from rawlog.engine.tunnel import TlsTunnel
-from rawlog.events import Direction
-
-TIME_LIMIT = 20.0
-
-
-class Stage:
-    """A loop in this thread, peers in others, everything closed and joined at the end."""
-
-    def __init__(self) -> None:
-        self.loop = Loop()
-        self.errors: list[BaseException] = []
-        self.loop.on_error = self.errors.append
-        self.late = False
-        self._sockets: list[socket.socket] = []
-        self._threads: list[Peer] = []
-
-    def pair(self, kind: str = "tcp") -> tuple[socket.socket, socket.socket]:
-        """(the peer's socket, blocking with a time limit; ours)."""
-        if kind == "unix":
-            peer, ours = socket.socketpair()
-        else:
-            with socket.create_server(("127.0.0.1", 0)) as server:
-                peer = socket.create_connection(server.getsockname())
-                ours = server.accept()[0]
-        peer.settimeout(TIME_LIMIT)
-        self._sockets += [peer, ours]
-        return peer, ours
-
-    def leg(self, kind: str = "tcp", name: str = "client") -> tuple[socket.socket, Leg]:
-        peer, ours = self.pair(kind)
-        return peer, Leg(self.loop, ours, name)
-
-    def peer(self, play: Callable[..., Any], *args: Any) -> Peer:
-        """Run ``play`` in a thread; ``.result()`` gives what it returned, or raises what it raised."""
-        thread = Peer(play, args)
-        self._threads.append(thread)
-        thread.start()
-        return thread
-
-    def run(self, seconds: float = TIME_LIMIT) -> None:
-        """Run the loop until somebody stops it; fail when nobody does."""
-
-        def too_late() -> None:
-            self.late = True
-            self.loop.stop()
-
-        timer = self.loop.call_later(seconds, too_late)
-        self.loop.run()
-        timer.cancel()
-        assert not self.late, "nothing stopped the loop in time"
-
-    def run_until(self, condition: Callable[[], bool]) -> None:
-        """Run the loop until ``condition`` holds."""
-
-        def look() -> None:
-            if condition():
-                self.loop.stop()
-            else:
-                self.loop.call_later(0.002, look)
-
-        if not condition():
-            self.loop.call_later(0, look)
-            self.run()
-
-    def pause(self, seconds: float) -> None:
-        """Let the loop run for a while."""
-        self.loop.call_later(seconds, self.loop.stop)
-        self.loop.run()
-
-    def close(self) -> None:
-        for sock in self._sockets:
-            sock.close()
-        for thread in self._threads:
-            thread.join(TIME_LIMIT)
-        self.loop.close()
-
-
-class Peer(threading.Thread):
-    def __init__(self, play: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        super().__init__(daemon=True)
-        self._play = play
-        self._args_of_play = args
-        self._value: Any = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._value = self._play(*self._args_of_play)
-        except BaseException as error:
-            self._error = error
-
-    def result(self) -> Any:
-        self.join(TIME_LIMIT)
-        assert not self.is_alive(), "a peer hangs"
-        if self._error is not None:
-            raise self._error
-        return self._value
+from tests.engine.peers import secure
+from tests.engine.stage import Certificates, MakeTalk, Owner, Stage, Talk
 
 
 @pytest.fixture
@@ -121,28 +19,6 @@ def stage() -> Iterator[Stage]:
     stage = Stage()
     yield stage
     stage.close()
-
-
-@dataclass
-class Talk:
-    """A relay between two peers, with what the tap on the client's leg saw and how it ended."""
-
-    stage: Stage
-    relay: Relay
-    client: socket.socket
-    server: socket.socket
-    tapped: list[tuple[Direction, bytes]] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-
-    def seen(self, direction: Direction) -> bytes:
-        return b"".join(data for way, data in self.tapped if way is direction)
-
-    def run(self) -> str:
-        """Until the end of the relay; its reason."""
-        if not self.reasons:
-            self.stage.run()
-        assert len(self.reasons) == 1
-        return self.reasons[0]
 
 
 @pytest.fixture
@@ -164,80 +40,22 @@ def make_talk(stage: Stage) -> Callable[..., Talk]:
     return make
 
 
-class TlsPeer:
-    """A blocking TLS peer that can end its own direction at any moment, which ``SSLSocket`` can't."""
-
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext, *, server_side: bool) -> None:
-        self.sock = sock
-        self._tunnel = TlsTunnel(context, server_side=server_side, server_hostname=None if server_side else "localhost")
-        self._tunnel.handshake(b"")
-        while self._tunnel.handshaking:
-            self._flush()
-            self._tunnel.handshake(sock.recv(65536))
-            assert self._tunnel.failure is None
-        self._flush()
-
-    def _flush(self) -> None:
-        if raw := self._tunnel.take():
-            self.sock.sendall(raw)
-
-    def sendall(self, data: bytes) -> None:
-        self.sock.sendall(self._tunnel.write(data))
-
-    def recv(self, size: int) -> bytes:
-        """What comes, b'' at close_notify; EOFError at an end without one."""
-        while not (plain := self._tunnel.feed(b"")):
-            if self._tunnel.ended:
-                return b""
-            if not (raw := self.sock.recv(size)):
-                raise EOFError
-            if plain := self._tunnel.feed(raw):
-                break
-        return plain
-
-    def end(self) -> None:
-        self.sock.sendall(self._tunnel.close())
-
-    def settimeout(self, seconds: float) -> None:
-        self.sock.settimeout(seconds)
-
-    def close(self) -> None:
-        self.sock.close()
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """Contexts for both sides: right ones and wrong ones."""
-
-    authority: trustme.CA
-    stranger: trustme.CA
-
-    def server(self, kind: str = "good") -> ssl.SSLContext:
-        """The server's side. kind: good, expired, early, otherhost, stranger, selfsigned."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        if kind == "selfsigned":
-            with self.stranger.cert_pem.tempfile() as chain, self.stranger.private_key_pem.tempfile() as key:
-                context.load_cert_chain(chain, key)
-            return context
-        authority = self.stranger if kind == "stranger" else self.authority
-        now = datetime.datetime.now(datetime.UTC)
-        day = datetime.timedelta(days=1)
-        times: dict[str, Any] = {}
-        if kind == "expired":
-            times = {"not_before": now - 2 * day, "not_after": now - day}
-        elif kind == "early":
-            times = {"not_before": now + day, "not_after": now + 2 * day}
-        host = "other.example" if kind == "otherhost" else "localhost"
-        authority.issue_cert(host, **times).configure_cert(context)
-        return context
-
-    def client(self) -> ssl.SSLContext:
-        """The client's side, trusting the authority and checking names."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self.authority.configure_trust(context)
-        return context
-
-
 @pytest.fixture(scope="session")
 def certificates() -> Certificates:
     return Certificates(trustme.CA(), trustme.CA())
+
+
+@pytest.fixture
+def ends(stage: Stage) -> tuple[socket.socket, Leg, Owner]:
+    peer, leg = stage.leg()
+    return peer, leg, Owner(leg)
+
+
+@pytest.fixture(params=["plain", "unix", "tls"])
+def talk(request: pytest.FixtureRequest, make_talk: MakeTalk, certificates: Certificates) -> Talk:
+    """A started relay over TCP, over unix sockets, and over TCP with TLS on both legs."""
+    made = make_talk("unix" if request.param == "unix" else "tcp")
+    if request.param == "tls":
+        secure(made, certificates)
+    made.relay.start()
+    return made

@@ -9,7 +9,7 @@ import pytest
 from rawlog.engine import connect as module
 from rawlog.engine.connect import Connecting, Endpoint, connect, resolve, unix
 from rawlog.engine.leg import LegError
-from tests.engine.conftest import Stage
+from tests.engine.stage import Stage
 
 Result = tuple[socket.socket | None, LegError | None]
 

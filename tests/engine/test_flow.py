@@ -9,7 +9,7 @@ import pytest
 from rawlog.engine.flow import Flow
 from rawlog.engine.leg import Leg
 from rawlog.events import Direction
-from tests.engine.conftest import Stage
+from tests.engine.stage import Stage
 
 
 class Way:

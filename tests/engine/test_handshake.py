@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from rawlog.engine.handshake import Handshake
 from rawlog.engine.tunnel import TlsTunnel
-from tests.engine.conftest import Certificates, Stage
+from tests.engine.peers import fails, serve
+from tests.engine.stage import Certificates, Ends, Stage
 
 
 class Side:
@@ -74,3 +77,27 @@ def test_early_bytes_wait(stage: Stage, certificates: Certificates) -> None:
     server.shake.hold(b"ready\r\n")
     assert server.shake.early == [b"* OK ", b"ready\r\n"]
     assert server.shake.early_size == 12
+
+
+def test_a_silent_client_has_its_sentence_and_counts_what_waited(
+    stage: Stage, certificates: Certificates, ends: Ends
+) -> None:
+    _, leg, owner = ends
+    begin = serve(leg, owner, certificates.server(), timeout=0.02)
+    told = fails(stage, leg, owner, lambda: begin() or leg.write(b"* OK\r\n"))
+    assert told == "client: no TLS handshake within 0.02 s; check that it speaks TLS on this port"
+    assert leg.undelivered == 6
+
+
+def test_a_context_that_checks_names_needs_one(stage: Stage, certificates: Certificates, ends: Ends) -> None:
+    _, leg, owner = ends
+    with pytest.raises(ValueError, match="server_hostname"):
+        leg.start_tls(certificates.client(), server_side=False, server_hostname=None, on_done=owner.done.append)
+
+
+def test_a_leg_closed_in_the_handshake_calls_nothing(stage: Stage, certificates: Certificates, ends: Ends) -> None:
+    _, leg, owner = ends
+    serve(leg, owner, certificates.server(), timeout=0.001)()
+    leg.close()
+    stage.pause(0.02)
+    assert owner.done == []

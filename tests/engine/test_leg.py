@@ -4,53 +4,14 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.tunnel import TlsTunnel
 from rawlog.events import Direction
-from tests.engine.conftest import Certificates, Stage
-
-
-class Owner:
-    """Listens to a leg."""
-
-    def __init__(self, leg: Leg) -> None:
-        self.data = b""
-        self.changes = 0
-        self.drained = 0
-        self.done: list[LegError | None] = []
-        self.tapped: list[tuple[int, Direction, bytes]] = []
-        leg.on_data = self._got
-        leg.on_change = self._changed
-        leg.on_drained = self._drained
-        leg.tap = lambda *event: self.tapped.append(event)
-
-    def _got(self, data: bytes) -> None:
-        self.data += data
-
-    def _changed(self) -> None:
-        self.changes += 1
-
-    def _drained(self) -> None:
-        self.drained += 1
-
-
-@pytest.fixture
-def ends(stage: Stage) -> tuple[socket.socket, Leg, Owner]:
-    peer, leg = stage.leg()
-    return peer, leg, Owner(leg)
-
-
-Ends = tuple[socket.socket, Leg, Owner]
-
-
-def wrap(certificates: Certificates, peer: socket.socket, **kwargs: Any) -> ssl.SSLSocket:
-    context = certificates.client()
-    return context.wrap_socket(peer, server_hostname="localhost", suppress_ragged_eofs=False, **kwargs)
+from tests.engine.peers import client_hello, serve, wrap
+from tests.engine.stage import Certificates, Ends, Owner, Stage
 
 
 def secure(stage: Stage, certificates: Certificates, ends: Ends) -> ssl.SSLSocket:
@@ -238,12 +199,6 @@ def test_tls_as_the_client(stage: Stage, certificates: Certificates) -> None:
     stage.run_until(lambda: owner.data == b"* OK\r\n")
 
 
-def client_hello(certificates: Certificates) -> bytes:
-    tunnel = TlsTunnel(certificates.client(), server_side=False, server_hostname="localhost")
-    tunnel.handshake(b"")
-    return tunnel.take()
-
-
 def test_plain_text_before_tls_never_crosses(stage: Stage, certificates: Certificates, ends: Ends) -> None:
     """Earlier data, injected commands and the ClientHello come in one segment; the owner begins TLS after its line.
 
@@ -407,172 +362,36 @@ def test_session_tickets_go_out(stage: Stage, certificates: Certificates, ends: 
     assert tls.session.has_ticket
 
 
-FAILURES: list[tuple[str, str, str]] = [
-    ("expired", "localhost", "its TLS certificate has expired; renew the certificate there"),
-    ("early", "localhost", "its TLS certificate is not valid yet; check the clock"),
-    ("otherhost", "localhost", "its TLS certificate is not for localhost; connect by a name it holds"),
-    ("good", "127.0.0.1", "its TLS certificate is not for 127.0.0.1; connect by a host name that the certificate"),
-    ("selfsigned", "localhost", "its TLS certificate is self-signed; add that certificate to the trusted ones"),
-    ("stranger", "localhost", "its TLS certificate comes from an authority that is not trusted here; add that"),
-]
+class Chatty:
+    """A tunnel that always has an answer of its own."""
+
+    failure = None
+    ended = pending = False
+
+    def feed(self, raw: bytes) -> bytes:
+        return b""
+
+    def take(self) -> bytes:
+        return bytes(100_000)
 
 
-@pytest.mark.parametrize(("kind", "host", "said"), FAILURES, ids=[f"{kind}-{host}" for kind, host, _ in FAILURES])
-def test_a_bad_certificate_has_its_sentence(
-    stage: Stage, certificates: Certificates, kind: str, host: str, said: str
-) -> None:
-    peer, leg = stage.leg(name="server")
-    owner = Owner(leg)
-
-    def play() -> str:
-        try:
-            certificates.server(kind).wrap_socket(peer, server_side=True)
-        except ssl.SSLError as error:
-            return error.reason or ""
-        return "accepted"
-
-    playing = stage.peer(play)
-    leg.start_tls(certificates.client(), server_side=False, server_hostname=host, on_done=owner.done.append)
-    stage.run_until(lambda: bool(owner.done))
-    (error,) = owner.done
-    assert isinstance(error, LegError)
-    assert str(error).startswith(f"server: {said}")
-    assert leg.ended
-    assert leg.broken == str(error)
-    assert not leg.hard
-    assert "ALERT" in playing.result(), "the peer was not told"
-
-
-def fails(stage: Stage, leg: Leg, owner: Owner, start: Callable[[], None]) -> str:
-    start()
-    stage.run_until(lambda: bool(owner.done))
-    stage.pause(0.01)
-    assert len(owner.done) == 1
-    assert leg.ended
-    assert str(owner.done[0]) == leg.broken
-    return str(owner.done[0])
-
-
-def test_a_server_that_speaks_plain_text_has_its_sentence(stage: Stage, certificates: Certificates) -> None:
-    peer, leg = stage.leg(name="server")
-    owner = Owner(leg)
-    peer.sendall(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
-    told = fails(
-        stage,
-        leg,
-        owner,
-        lambda: leg.start_tls(
-            certificates.client(), server_side=False, server_hostname="localhost", on_done=owner.done.append
-        ),
-    )
-    assert told == (
-        "server: answers in plain text where TLS is expected; check the port, or use STARTTLS instead of TLS from "
-        "the start"
-    )
-
-
-def serve(leg: Leg, owner: Owner, context: ssl.SSLContext, **kwargs: Any) -> Callable[[], None]:
-    return lambda: leg.start_tls(context, server_side=True, server_hostname=None, on_done=owner.done.append, **kwargs)
-
-
-def test_a_client_that_speaks_plain_text_has_its_sentence(stage: Stage, certificates: Certificates, ends: Ends) -> None:
-    peer, leg, owner = ends
-    peer.sendall(b"a LOGIN alice secret\r\n")
-    told = fails(stage, leg, owner, serve(leg, owner, certificates.server()))
-    assert told.startswith("client: sends plain text where TLS is expected; switch TLS on in the client")
-
-
-def test_a_client_that_does_not_trust_us_has_its_sentence(stage: Stage, certificates: Certificates, ends: Ends) -> None:
-    peer, leg, owner = ends
-
-    def play() -> None:
-        with pytest.raises(ssl.SSLCertVerificationError):
-            wrap(certificates, peer)
-
-    playing = stage.peer(play)
-    told = fails(stage, leg, owner, serve(leg, owner, certificates.server("stranger")))
-    assert told.startswith("client: does not accept our TLS certificate (unknown authority); install one (ssl_cert)")
-    playing.result()
-
-
-def test_versions_that_do_not_meet_have_their_sentence(stage: Stage, certificates: Certificates, ends: Ends) -> None:
-    peer, leg, owner = ends
-    context = certificates.server()
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-
-    def play() -> str:
-        old = certificates.client()
-        old.maximum_version = ssl.TLSVersion.TLSv1_2
-        with pytest.raises(ssl.SSLError) as caught:
-            old.wrap_socket(peer, server_hostname="localhost")
-        return str(caught.value.reason)
-
-    playing = stage.peer(play)
-    told = fails(stage, leg, owner, serve(leg, owner, context))
-    assert told.startswith("client: no TLS version in common; allow an older one on this side (ssl_min_protocol)")
-    assert "PROTOCOL_VERSION" in playing.result()
-
-
-def test_a_client_that_leaves_in_the_handshake_has_its_sentence(
-    stage: Stage, certificates: Certificates, ends: Ends
-) -> None:
-    peer, leg, owner = ends
-    peer.sendall(client_hello(certificates)[:50])
-    peer.shutdown(socket.SHUT_WR)
-    told = fails(stage, leg, owner, serve(leg, owner, certificates.server()))
-    assert told.startswith("client: closed the connection during the TLS handshake; check the TLS settings")
-
-
-def test_a_client_that_resets_in_the_handshake_has_its_sentence(
-    stage: Stage, certificates: Certificates, ends: Ends
-) -> None:
-    peer, leg, owner = ends
-    leg.start_tls(certificates.server(), server_side=True, server_hostname=None, on_done=owner.done.append)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    peer.close()
-    stage.run_until(lambda: bool(owner.done))
-    assert str(owner.done[0]) == "client: reset the connection"
-    assert leg.end_reason == "client reset the connection"
-    assert leg.hard
-
-
-def test_a_handshake_after_the_end_fails(stage: Stage, certificates: Certificates, ends: Ends) -> None:
-    peer, leg, owner = ends
+def test_a_flood_of_requests_to_the_tls_layer_is_ended(stage: Stage, ends: Ends) -> None:
+    """Key updates are answered without a write of ours, so no back-pressure stops them."""
+    peer, leg, _ = ends
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    leg._tunnel = Chatty()  # type: ignore[assignment]
     leg.resume()
-    peer.shutdown(socket.SHUT_WR)
-    stage.run_until(lambda: leg.ended)
-    told = fails(stage, leg, owner, serve(leg, owner, certificates.server()))
-    assert "during the TLS handshake" in told
-
-
-def test_a_silent_client_has_its_sentence_and_counts_what_waited(
-    stage: Stage, certificates: Certificates, ends: Ends
-) -> None:
-    _, leg, owner = ends
-    begin = serve(leg, owner, certificates.server(), timeout=0.02)
-    told = fails(stage, leg, owner, lambda: begin() or leg.write(b"* OK\r\n"))
-    assert told == "client: no TLS handshake within 0.02 s; check that it speaks TLS on this port"
-    assert leg.undelivered == 6
+    while not leg.ended:
+        peer.sendall(b"key update, please")
+        stage.pause(0.001)
+    assert leg.end_reason == "client: asks for TLS answers without reading them"
+    assert leg.queued == 0
 
 
 def test_tls_twice_is_a_mistake_of_the_caller(stage: Stage, certificates: Certificates, ends: Ends) -> None:
     secure(stage, certificates, ends)
     with pytest.raises(RuntimeError, match="client: TLS is active already"):
         serve(ends[1], ends[2], certificates.server())()
-
-
-def test_a_context_that_checks_names_needs_one(stage: Stage, certificates: Certificates, ends: Ends) -> None:
-    _, leg, owner = ends
-    with pytest.raises(ValueError, match="server_hostname"):
-        leg.start_tls(certificates.client(), server_side=False, server_hostname=None, on_done=owner.done.append)
-
-
-def test_a_leg_closed_in_the_handshake_calls_nothing(stage: Stage, certificates: Certificates, ends: Ends) -> None:
-    _, leg, owner = ends
-    serve(leg, owner, certificates.server(), timeout=0.001)()
-    leg.close()
-    stage.pause(0.02)
-    assert owner.done == []
 
 
 def test_a_bug_in_on_done_is_reported(stage: Stage, certificates: Certificates, ends: Ends) -> None:

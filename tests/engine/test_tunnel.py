@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rawlog.engine.tunnel import TlsTunnel
-from tests.engine.conftest import Certificates
+from tests.engine.stage import Certificates
 
 
 class Ends:

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from rawlog.engine.wire import READ_AFTER_STALL, READ_FIRST, READ_MAX, Wire
-from tests.engine.conftest import Stage
+from tests.engine.stage import Stage
 
 
 class Ear(Wire):
