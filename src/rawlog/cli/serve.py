@@ -12,7 +12,7 @@ import sys
 
 from rawlog.errors import ConfigError
 from rawlog.settings.configuration import Configuration
-from rawlog.settings.loader import load
+from rawlog.settings.loader import DEFAULT_FILE, load
 from rawlog.taps.daemon import Daemon
 
 DESCRIPTION = """\
@@ -25,7 +25,9 @@ LOG_FORMAT = "%(asctime)s %(message)s"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``rawlog serve``."""
-    parser.add_argument("-c", "--config", metavar="FILE", required=True, help="the configuration file")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", default=DEFAULT_FILE, help=f"the configuration file ({DEFAULT_FILE})"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

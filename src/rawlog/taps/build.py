@@ -163,16 +163,18 @@ class _Wanted:
 
 def _prepared(configuration: Configuration, plan: GatewayPlan) -> Prepared:
     settings, backend = plan.settings, plan.backend
-    context = None
+    minimum = settings.ssl_min_protocol
+    for_clients = for_backend = None
+    if settings.serves_tls:
+        for_clients = tls.client_context(settings.ssl_cert, settings.ssl_key, minimum)
     if backend.tls != "none":
-        context = tls.backend_context(settings.ssl_client_ca_file or None)
-    return Prepared(
-        plan,
-        tls.client_context(settings.ssl_cert, settings.ssl_key) if settings.serves_tls else None,
-        context,
-        endpoints(backend),
-        _postlogin_options(configuration, plan),
-    )
+        for_backend = tls.backend_context(
+            settings.ssl_client_ca_file or None,
+            settings.ssl_client_ca_dir or None,
+            verify=settings.ssl_client_require_valid_cert,
+            minimum=minimum,
+        )
+    return Prepared(plan, for_clients, for_backend, endpoints(backend), _postlogin_options(configuration, plan))
 
 
 def _postlogin_options(configuration: Configuration, plan: GatewayPlan) -> RawlogOptions | None:

@@ -18,10 +18,20 @@ DAY_NAMES = "DNS:localhost,IP:127.0.0.1,IP:0:0:0:0:0:0:0:1"
 OPENSSL_TIMEOUT = 30.0  # seconds for making a key and a certificate
 
 
-def client_context(cert: str, key: str | None) -> ssl.SSLContext:
-    """For the clients' leg, with the certificate chain and key in two PEM files (or one)."""
+VERSIONS = {  # ssl_min_protocol; what OpenSSL itself was told to forbid stays forbidden
+    "ANY": ssl.TLSVersion.MINIMUM_SUPPORTED,
+    "TLSv1": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+    "LATEST": ssl.TLSVersion.TLSv1_3,
+}
+
+
+def client_context(cert: str, key: str | None, minimum: str = "TLSv1.2") -> ssl.SSLContext:
+    """For the clients' leg, with the certificate chain and key in two PEM files (or one), and the oldest TLS allowed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = VERSIONS[minimum]
     for path in filter(None, (cert, key)):
         try:
             Path(path).read_bytes()
@@ -34,14 +44,20 @@ def client_context(cert: str, key: str | None) -> ssl.SSLContext:
     return context
 
 
-def backend_context(ca_file: str | None = None) -> ssl.SSLContext:
-    """For the backend's leg: chain, name and time are verified, with the system's authorities or those of a file."""
+def backend_context(
+    ca_file: str | None = None, ca_dir: str | None = None, *, verify: bool = True, minimum: str = "TLSv1.2"
+) -> ssl.SSLContext:
+    """For the backend's leg: chain, name and time are verified unless ``verify`` is False, with the system's
+    authorities, or those of a file or of a directory of hashed names."""
     try:
-        context = ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file, capath=ca_dir)
     except OSError as error:
         why = "no certificates in it" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigError(f"{ca_file}: {why}; give a PEM file of authorities") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+        raise ConfigError(f"{ca_file or ca_dir}: {why}; give a PEM file of authorities") from None
+    context.minimum_version = VERSIONS[minimum]
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context
 
 
