@@ -160,3 +160,15 @@ def test_without_anything_to_make_one_the_way_out_is_told(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ConfigError, match="give --cert and --key, or install the openssl command"):
         tls.context_of_the_day()
+
+
+@pytest.mark.parametrize(("word", "oldest"), tls.VERSIONS.items())
+def test_the_oldest_tls_is_what_was_asked_for(pem: Certificates, word: str, oldest: ssl.TLSVersion) -> None:
+    assert tls.client_context(str(pem.pem("good")), None, word).minimum_version == oldest
+    assert tls.backend_context(minimum=word).minimum_version == oldest
+
+
+def test_a_backend_may_be_taken_as_it_is() -> None:
+    context = tls.backend_context(verify=False)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+    assert tls.backend_context().verify_mode == ssl.CERT_REQUIRED

@@ -29,7 +29,7 @@ VERSIONS = {  # ssl_min_protocol; what OpenSSL itself was told to forbid stays f
 
 
 def client_context(cert: str, key: str | None, minimum: str = "TLSv1.2") -> ssl.SSLContext:
-    """For the clients' leg, with the certificate chain and key in two PEM files (or one), and the oldest TLS allowed."""
+    """For the clients' leg: the certificate chain and key in two PEM files (or one), and the oldest TLS allowed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = VERSIONS[minimum]
     for path in filter(None, (cert, key)):
