@@ -33,7 +33,14 @@ _BARE = frozenset(b"CAPABILITY IDLE LOGOUT NOOP STARTTLS UNAUTHENTICATE".split()
 _OPEN = frozenset(b"COMPRESS ENABLE ID LANGUAGE".split())
 _LOGINS = (b"AUTHENTICATE", b"LOGIN")
 # Commands whose answer decides about what the client sends behind them.
-_DECISIVE = {b"COMPRESS": "compress", b"IDLE": "idle", b"STARTTLS": "tls", b"UNAUTHENTICATE": "unauthenticate"}
+_DECISIVE = {
+    b"AUTHENTICATE": "sasl",
+    b"COMPRESS": "compress",
+    b"IDLE": "idle",
+    b"LOGIN": "login",
+    b"STARTTLS": "tls",
+    b"UNAUTHENTICATE": "unauthenticate",
+}
 
 
 @dataclass
@@ -53,7 +60,7 @@ class _Wait:
     """What the client is held for: ``+``, or the answer to ``tag`` behind ``earlier`` others of the same tag."""
 
     tag: bytes
-    what: str  # "literal", "idle" or "sasl", which "+" goes on with; "login", or a value of _DECISIVE
+    what: str  # "literal", "idle" or "sasl", which "+" goes on with; or another value of _DECISIVE
     earlier: int
 
 
@@ -85,7 +92,7 @@ class ImapFramer(Framer):
             if match is None:
                 return _stray_line(text, start)
             command = self._command = self._new_command(match)
-            if command.verb == b"AUTHENTICATE":
+            if command.verb == b"AUTHENTICATE" and not command.secret:
                 return self._authenticate(command, text, start, match.end())
             spans = self._arguments(command, text, start, match.end())
         else:
@@ -99,10 +106,13 @@ class ImapFramer(Framer):
 
     def _new_command(self, match: re.Match[bytes]) -> _Command:
         command = _Command(match[1][:TAG_LIMIT], match[2].upper())
+        rest = match.string[match.end() :]
         if command.verb == b"LOGIN":
             command.login = arguments.Login()
-        elif command.verb != b"AUTHENTICATE":
-            command.secret = self._is_suspect(command, match.string[match.end() :])
+        elif command.verb == b"AUTHENTICATE":
+            command.secret = before_literal(rest) < len(rest)  # nobody may send it so; some servers take it
+        else:
+            command.secret = self._is_suspect(command, rest)
         if self._count >= OUTSTANDING_LIMIT:
             self._count -= self._outstanding.pop(next(iter(self._outstanding)))
         self._outstanding[command.tag] = self._outstanding.get(command.tag, 0) + 1
@@ -119,7 +129,9 @@ class ImapFramer(Framer):
     def _arguments(self, command: _Command, text: bytes, start: int, at: int | None) -> list[Span]:
         """The secrets in the arguments: from ``at`` on in a command's first line, or in a later line."""
         if command.secret:
-            return [(start, start + before_literal(text))]
+            # Of a login without a tag, the tag may be the password.
+            begin = (at or 0) if command.verb == b"AUTHENTICATE" else 0
+            return [(start + begin, start + before_literal(text))]
         if command.login:
             return command.login.line(text, at or 0, start)
         return arguments.secrets_in(command.verb, text, at, start)
@@ -150,8 +162,10 @@ class ImapFramer(Framer):
     def _end_command(self, command: _Command) -> list[Span]:
         """The command's last line is there."""
         self._command = self.client.pin = None
-        what = "login" if command.login else _DECISIVE.get(command.verb)
+        what = _DECISIVE.get(command.verb)
         if what and not command.answered:
+            if what == "sasl":
+                self._sasl = sasl.Exchange(b"")
             self._hold_for(what, command.tag)
         if command.login is None:
             return []
@@ -324,7 +338,7 @@ class ImapFramer(Framer):
 
 def _names_login(tag: bytes, verb: bytes) -> bool:
     """Whether a login stands where the tag should be, or something like one behind it."""
-    return tag.upper() in _LOGINS or (verb not in _DECISIVE and any(login in verb for login in _LOGINS))
+    return tag.upper() in _LOGINS or (verb != b"UNAUTHENTICATE" and any(login in verb for login in _LOGINS))
 
 
 def _stray_line(text: bytes, start: int) -> list[Span]:
