@@ -1,0 +1,200 @@
+"""An exchange, and one that is still open.
+
+Knows: what is noted of a command and its answer: texts, sizes, times, and where their bytes are. Must not know: any
+protocol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rawlog.dialogue.exchange_pieces import Piece
+from rawlog.events import Direction
+from rawlog.protocols.fragments import Span
+
+TEXT_LIMIT = 1000
+"""Bytes that are kept of a command's or an answer's line. A longer one is data rather than dialogue."""
+
+SPANS_LIMIT = 1000
+"""Pieces of an answer that are kept apart when others lie in between; further ones join the last."""
+
+GREETING = "greeting"
+"""The verb of what the server says before the first command, be it the greeting or the answer to a login before."""
+
+UNASKED = "unasked"
+"""The verb of what the server says when nothing was asked."""
+
+UNKNOWN = "?"
+"""The verb of a line that is no command."""
+
+_FAILURES = frozenset(("NO", "BAD", "BYE", "-ERR"))
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A command and its answer. Times are in microseconds since the epoch, None where they are not known.
+
+    ``number`` counts from 1 in the order in which exchanges began. ``verb`` is the command in capitals (``UID FETCH``,
+    ``RCPT``), ``greeting``, ``unasked`` or ``?``. ``command`` is its first line and ``answer`` the status line, both
+    without ending, credentials masked, at most 1000 bytes. ``status`` is the word or code of the answer (``OK``,
+    ``BAD``, ``+OK``, ``250``), empty when there is none; of several (LMTP gives one for each recipient: ``replies``)
+    the worst.
+
+    ``began`` and ``asked`` are the times of the first and the last byte that the client said, ``first`` is that of the
+    first byte which the server said after that, ``ended`` that of its last byte. ``sent`` and ``received`` count the
+    bytes of client and server. ``spans`` tells where they are: offsets in the stream of each direction.
+    """
+
+    number: int
+    verb: str
+    tag: str
+    command: bytes
+    status: str
+    answer: bytes
+    replies: tuple[bytes, ...]
+    began: int | None
+    asked: int | None
+    first: int | None
+    ended: int | None
+    sent: int
+    received: int
+    spans: dict[Direction, tuple[Span, ...]]
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer."""
+        return bool(self.status)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the server said no: NO, BAD or BYE, ``-ERR``, or a code from 400 on."""
+        return self.status in _FAILURES or (self.status.isdecimal() and int(self.status) >= 400)
+
+    @property
+    def is_command(self) -> bool:
+        """Whether the client asked for anything; greetings and what comes unasked are none."""
+        return self.verb not in (GREETING, UNASKED)
+
+    @property
+    def latency(self) -> int | None:
+        """Microseconds from the client's last byte to the last byte of the answer; None where there is none.
+
+        Of IDLE it is what follows DONE, of AUTHENTICATE what follows the last response, of DATA what follows the text.
+        """
+        return _between(self.asked, self.ended) if self.answered else None
+
+    @property
+    def first_latency(self) -> int | None:
+        """Microseconds from the client's last byte to the first byte of the answer."""
+        return _between(self.asked, self.first) if self.answered else None
+
+    @property
+    def talking(self) -> int | None:
+        """Microseconds from the client's first to its last byte: of IDLE the time spent in it."""
+        return _between(self.began, self.asked)
+
+
+def _between(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else max(0, end - start)
+
+
+def _is_before(time: int | None, other: int | None) -> bool:
+    return time is not None and other is not None and time < other
+
+
+class OpenExchange:
+    """An exchange in the making. ``key`` is by what its answer is recognised, where that is more than the order."""
+
+    __slots__ = (
+        "answer",
+        "asked",
+        "began",
+        "command",
+        "ended",
+        "first",
+        "key",
+        "number",
+        "received",
+        "replies",
+        "sent",
+        "spans",
+        "status",
+        "tag",
+        "verb",
+    )
+
+    def __init__(self, number: int, verb: str, command: bytes = b"", tag: str = "") -> None:
+        self.number = number
+        self.verb = verb
+        self.tag = tag
+        self.key = b""
+        self.command = command[:TEXT_LIMIT]
+        self.status = ""
+        self.answer = b""
+        self.replies: list[bytes] = []
+        self.began: int | None = None
+        self.asked: int | None = None
+        self.first: int | None = None
+        self.ended: int | None = None
+        self.sent = 0
+        self.received = 0
+        self.spans: dict[Direction, list[Span]] = {}
+
+    def said(self, piece: Piece) -> None:
+        """The client's next piece of it."""
+        if not self.sent:
+            self.began = piece.began
+        self.asked = piece.ended
+        self.first = None
+        self.sent += piece.fragment.end - piece.fragment.start
+        self._lies(piece.fragment.direction, (piece.fragment.start, piece.fragment.end))
+
+    def heard(self, piece: Piece) -> None:
+        """The server's next piece of it."""
+        if self.first is None:
+            self.first = piece.began
+        self.ended = piece.ended
+        self.received += piece.fragment.end - piece.fragment.start
+        self._lies(piece.fragment.direction, (piece.fragment.start, piece.fragment.end))
+
+    def adopt(self, other: OpenExchange) -> None:
+        """What ``other`` heard was for this one."""
+        if not other.received:
+            return
+        if self.first is None and not _is_before(other.first, self.asked):
+            self.first = other.first
+        self.ended = other.ended
+        self.received += other.received
+        for direction, spans in other.spans.items():
+            for span in spans:
+                self._lies(direction, span)
+
+    def judged(self, status: str, answer: bytes) -> None:
+        """The answer's status, and its line."""
+        self.status, self.answer = status, answer[:TEXT_LIMIT]
+
+    def closed(self) -> Exchange:
+        """The exchange as it is now."""
+        return Exchange(
+            number=self.number,
+            verb=self.verb,
+            tag=self.tag,
+            command=self.command,
+            status=self.status,
+            answer=self.answer,
+            replies=tuple(self.replies),
+            began=self.began,
+            asked=self.asked,
+            first=self.first,
+            ended=self.ended,
+            sent=self.sent,
+            received=self.received,
+            spans={direction: tuple(spans) for direction, spans in self.spans.items()},
+        )
+
+    def _lies(self, direction: Direction, span: Span) -> None:
+        spans = self.spans.setdefault(direction, [])
+        if spans and (spans[-1][1] == span[0] or len(spans) >= SPANS_LIMIT):
+            spans[-1] = (spans[-1][0], span[1])
+        else:
+            spans.append(span)
