@@ -5,26 +5,26 @@ conversations. It is a process of its own because homes are private: to enter on
 talks to the network must not have that. It is several processes, because a file system can hang, and whoever waits for
 it waits in the kernel, beyond every deadline; the others go on.
 
-An order and its answer are one JSON message each on a SOCK_SEQPACKET socket; the descriptors of the files come with
-the answer (SCM_RIGHTS). All keepers read the same socket; who is free takes the next order. When the service ends, they
-see the end of the socket and end too.
+An order is one message on a SOCK_SEQPACKET socket, its fields with NUL between them. Its answer begins with a word:
+``-`` no, and why; ``~`` there will be files, which is known long before a slow disk has made them; ``+`` here they are,
+as descriptors (SCM_RIGHTS). All keepers read the same socket; who is free takes the next order. When the service ends,
+they see the end of the socket and end too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rawlog.events import Direction
 from rawlog.recorder.descriptors import keep_only
-from rawlog.recorder.directory import NotRecorded, shown
+from rawlog.recorder.directory import NotRecorded, open_directory, shown
 from rawlog.recorder.naming import Opened, dashed_stems, open_pair
 
 DIRECTORY = "dovecot.rawlog"
@@ -56,17 +56,23 @@ class Order:
     directions: Sequence[Direction] = (Direction.IN, Direction.OUT)
 
 
+NO, PROMISE, FILES, EXPECTED = b"-", b"~", b"+", b"?"
+"""How answers begin: the word, NUL, and the number of the order. EXPECTED is NO where nobody wanted a recording."""
+
+
 def encode_order(number: int, order: Order) -> bytes:
-    """One message for a keeper; its answer carries the same ``number``."""
-    directions = [direction.value for direction in order.directions]
-    fields = [number, order.home, order.uid, order.gid, order.pid, order.at, order.address, directions]
-    return json.dumps(fields).encode()
+    """One message for a keeper; its answers carry the same ``number``."""
+    numbers = b"%d\0%d\0%d\0%d\0%d\0" % (number, order.uid, order.gid, order.pid, order.at)
+    directions = " ".join(direction.value for direction in order.directions)
+    return numbers + "\0".join((directions, order.address, order.home)).encode(errors="surrogateescape")
 
 
 def decode_order(message: bytes) -> tuple[int, Order]:
-    """The other way round."""
-    number, home, uid, gid, pid, at, address, directions = json.loads(message)
-    return number, Order(home, uid, gid, pid, at, address, [Direction(value) for value in directions])
+    """The other way round. A NUL in the home directory stays in it."""
+    number, uid, gid, pid, at, *texts = message.split(b"\0", 7)
+    directions, address, home = (text.decode(errors="surrogateescape") for text in texts)
+    wanted = [Direction(value) for value in directions.split()]
+    return int(number), Order(home, int(uid), int(gid), int(pid), int(at), address, wanted)
 
 
 # -- the processes ----------------------------------------------------------------------------------------------------
@@ -121,50 +127,63 @@ def _fork_keeper(orders: socket.socket) -> int:
 
 def serve(orders: socket.socket) -> None:
     """One keeper: carries out orders until the service is gone."""
-    while message := orders.recv(MESSAGE_LIMIT):
-        number, order = decode_order(message)
-        made = carry_out(order)
-        try:
+    with contextlib.suppress(ConnectionError):
+        while message := orders.recv(MESSAGE_LIMIT):
+            number, order = decode_order(message)
+            made = carry_out(order, lambda number=number: orders.send(b"%b\0%d" % (PROMISE, number)))  # type: ignore[misc]
             _answer(orders, number, made)
-        except ConnectionError:  # the service ended meanwhile
-            return
-        finally:
-            if isinstance(made, Opened):
-                for sink in made.sinks.values():
-                    sink.close()
 
 
 def _answer(orders: socket.socket, number: int, made: Opened | NotRecorded) -> None:
     if isinstance(made, NotRecorded):
-        orders.send(json.dumps([number, made.reason, made.expected]).encode())
+        orders.send(_message(EXPECTED if made.expected else NO, number, made.reason))
         return
-    files = [(direction.value, sink.name) for direction, sink in made.sinks.items()]
-    message = json.dumps([number, made.path, files]).encode()
-    if made.sinks:
-        socket.send_fds(orders, [message], [sink.fd for sink in made.sinks.values()])
-    else:
-        orders.send(message)
+    names = [f"{direction.value} {sink.name}" for direction, sink in made.sinks.items()]
+    try:
+        socket.send_fds(orders, [_message(FILES, number, made.path, *names)], [s.fd for s in made.sinks.values()])
+    finally:
+        for sink in made.sinks.values():
+            sink.close()
+
+
+def _message(word: bytes, number: int, *texts: str) -> bytes:
+    return b"%b\0%d\0" % (word, number) + "\0".join(texts).encode(errors="surrogateescape")
 
 
 # -- one order --------------------------------------------------------------------------------------------------------
 
 
-def carry_out(order: Order) -> Opened | NotRecorded:
-    """Makes the files in the home of the order's user, as that user, or says why not."""
-    if "\0" in order.home:
-        return NotRecorded(f"{shown(order.home)}: no path; let the userdb return a home directory")
+def carry_out(order: Order, promise: Callable[[], object]) -> Opened | NotRecorded:
+    """Makes the files in the home of the order's user, as that user, or says why not.
+
+    ``promise()`` is called when nothing is known to be in the way, before they are made.
+    """
     path = f"{order.home.rstrip('/')}/{DIRECTORY}"
     refused = _refusal(order, path)
     if refused:
         return refused
     try:
         with acting_as(order.uid, order.gid):
-            return open_pair(path, _stems(order), order.directions, follow_last=False)
+            return _make(order, path, promise)
     except PermissionError as error:
         return NotRecorded(f"{shown(path)}: nobody may act as its user: {error}; the service needs all rights of root")
 
 
+def _make(order: Order, path: str, promise: Callable[[], object]) -> Opened | NotRecorded:
+    place = open_directory(path, follow_last=False)
+    if isinstance(place, NotRecorded):
+        return place
+    try:
+        if os.access(".", os.W_OK | os.X_OK, dir_fd=place, effective_ids=True):
+            promise()
+        return open_pair(place, _stems(order), order.directions, shown_as=path)
+    finally:
+        os.close(place)
+
+
 def _refusal(order: Order, path: str) -> NotRecorded | None:
+    if "\0" in order.home:
+        return NotRecorded(f"{shown(path)}: no path; let the userdb return a home directory")
     if not 0 < order.uid < _NO_USER or not 0 <= order.gid < _NO_USER:
         return NotRecorded(f"{shown(path)}: uid {order.uid} and gid {order.gid} are no mail user's")
     mine = os.geteuid()

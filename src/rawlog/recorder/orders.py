@@ -8,16 +8,16 @@ keepers hang, nobody waits at all.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from rawlog.engine.loop import READ, Loop, Timer
 from rawlog.events import Direction
 from rawlog.recorder.directory import NotRecorded, shown
-from rawlog.recorder.keeper import KEEPERS, MESSAGE_LIMIT, Order, encode_order
+from rawlog.recorder.keeper import EXPECTED, FILES, KEEPERS, MESSAGE_LIMIT, PROMISE, Order, encode_order
 from rawlog.recorder.naming import Opened
 from rawlog.recorder.sinks import FileSink
 
@@ -35,6 +35,16 @@ _LATE = (
 Answer = Callable[[Opened | NotRecorded], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An order under way."""
+
+    promise: Callable[[], None]
+    answer: Answer
+    timer: Timer
+    home: str
+
+
 class Keepers:
     """The keepers behind ``sock`` (see ``start_keepers``), for one loop."""
 
@@ -45,14 +55,17 @@ class Keepers:
         self._count = count
         self._deadline = deadline
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, tuple[Answer, Timer, str]] = {}
+        self._waiting: dict[int, _Asked] = {}
         self._slow: dict[str, float] = {}  # homes that did not answer -> until when they are left alone
         self._stuck: dict[int, float] = {}  # orders without an answer -> until when a keeper counts as hanging in it
         self._gone = False
         loop.register(sock.fileno(), self._receive, READ)
 
-    def ask(self, order: Order, answer: Answer) -> None:
-        """Calls ``answer`` once, never from inside this call, with the files or with why there are none."""
+    def ask(self, order: Order, promise: Callable[[], None], answer: Answer) -> None:
+        """Calls ``answer`` once, never from inside this call, with the files or with why there are none.
+
+        Before that ``promise`` is called as soon as it is clear that there will be files; in most cases.
+        """
         refused = self._refusal(order)
         if refused is None:
             number = next(self._numbers)
@@ -64,7 +77,7 @@ class Keepers:
                 )
             else:
                 timer = self._loop.call_later(self._deadline, lambda: self._expired(number))
-                self._waiting[number] = answer, timer, order.home
+                self._waiting[number] = _Asked(promise, answer, timer, order.home)
                 return
         self._loop.call_soon(lambda: answer(refused))
 
@@ -72,8 +85,8 @@ class Keepers:
         """Lets the keepers go. Who still waits gets no answer."""
         if not self._gone:
             self._loop.unregister(self._sock.fileno())
-        for _, timer, _ in self._waiting.values():
-            timer.cancel()
+        for asked in self._waiting.values():
+            asked.timer.cancel()
         self._waiting.clear()
         self._sock.close()
         self._gone = True
@@ -91,14 +104,14 @@ class Keepers:
         return None
 
     def _expired(self, number: int) -> None:
-        answer, _, home = self._waiting.pop(number)
+        asked = self._waiting.pop(number)
         until = self._loop.monotonic() + PENALTY
         self._stuck[number] = until
-        self._slow.pop(home, None)
-        self._slow[home] = until
+        self._slow.pop(asked.home, None)
+        self._slow[asked.home] = until
         if len(self._slow) > HOMES_LIMIT:
             del self._slow[next(iter(self._slow))]
-        answer(NotRecorded(_LATE.format(self._deadline, shown(home))))
+        asked.answer(NotRecorded(_LATE.format(self._deadline, shown(asked.home))))
 
     def _receive(self, events: int) -> None:
         try:
@@ -108,38 +121,46 @@ class Keepers:
         if not message:
             self._lost()
             return
-        number, text, more = json.loads(message)
-        self._stuck.pop(number, None)
-        if number not in self._waiting:  # too late
-            for fd in fds:
-                os.close(fd)
+        word, number_text, *texts = message.split(b"\0")
+        number = int(number_text)
+        asked = self._waiting.get(number)
+        # What is called may fail; that must not cost us our place in the loop.
+        if word == PROMISE:
+            if asked is not None:
+                self._loop.call_soon(asked.promise)
             return
-        answer, timer, home = self._waiting.pop(number)
-        timer.cancel()
-        self._slow.pop(home, None)
-        made = _answered(text, more, fds)
-        self._loop.call_soon(lambda: answer(made))  # a failure there must not cost us our place in the loop
+        self._stuck.pop(number, None)
+        made = _made(word, [text.decode(errors="surrogateescape") for text in texts], fds)
+        if asked is not None:
+            del self._waiting[number]
+            asked.timer.cancel()
+            self._slow.pop(asked.home, None)
+            self._loop.call_soon(lambda: asked.answer(made))
+        elif isinstance(made, Opened):  # too late
+            for sink in made.sinks.values():
+                sink.close()
 
     def _lost(self) -> None:
         """No keeper is left: nobody will answer what is under way."""
         self._gone = True
         self._loop.unregister(self._sock.fileno())
         waiting, self._waiting = self._waiting, {}
-        for answer, timer, _ in waiting.values():
-            timer.cancel()
-            self._loop.call_soon(partial(answer, NotRecorded("the keepers have ended; restart the service")))
+        for asked in waiting.values():
+            asked.timer.cancel()
+            self._loop.call_soon(partial(asked.answer, NotRecorded("the keepers have ended; restart the service")))
 
 
-def _answered(text: str, more: object, fds: list[int]) -> Opened | NotRecorded:
-    """What a keeper's answer says: reason and whether it was expected, or path and the files' directions and names."""
-    if not isinstance(more, list):
-        return NotRecorded(text, expected=bool(more))
-    if len(more) != len(fds):
+def _made(word: bytes, texts: list[str], fds: list[int]) -> Opened | NotRecorded:
+    """What a keeper's last answer says."""
+    if word != FILES:
+        return NotRecorded(texts[0], expected=word == EXPECTED)
+    path, *names = texts
+    if len(names) != len(fds):
         for fd in fds:
             os.close(fd)
-        return NotRecorded(f"{text}: its files did not get here: too many open files; raise the limit of the service")
-    files = zip(more, fds, strict=True)
-    return Opened(text, {Direction(value): FileSink(fd, name) for (value, name), fd in files})
+        return NotRecorded(f"{path}: its files did not get here: too many open files; raise the limit of the service")
+    words = (name.partition(" ") for name in names)
+    return Opened(path, {Direction(value): FileSink(fd, name) for (value, _, name), fd in zip(words, fds, strict=True)})
 
 
 _CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)

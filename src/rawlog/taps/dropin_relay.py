@@ -49,12 +49,12 @@ def relay(
         loop,
         socket.socket(fileno=client),
         socket.socket(fileno=server),
-        recorder,
         keep_secrets=True,
         on_end=lambda _: loop.stop(),
     )
     loop.add_signal(signal.SIGTERM, lambda: session.finish("the recorder was ended by SIGTERM"))
     for number in (signal.SIGINT, signal.SIGHUP):  # meant for the program, which says goodbye; we record that
         signal.signal(number, signal.SIG_IGN)
+    session.record(recorder)
     session.start()
     loop.run()

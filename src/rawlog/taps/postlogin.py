@@ -11,7 +11,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits
@@ -28,6 +27,7 @@ from rawlog.recorder.sinks import FileSink
 from rawlog.settings.options import RawlogOptions
 from rawlog.taps.postlogin_adopt import adopt
 from rawlog.taps.postlogin_door import Door
+from rawlog.taps.postlogin_login import Login
 from rawlog.taps.postlogin_reports import Reports
 from rawlog.taps.postlogin_request import DROPIN, Request, parse_request, speaker
 from rawlog.taps.postlogin_session import Session
@@ -88,8 +88,16 @@ class PostLogin:
         order = self._order(visitor, request)
         if isinstance(order, NotRecorded):
             self._decline(visitor, request, order)
-        else:
-            self._keepers.ask(order, partial(self._made, visitor, request))
+            return
+        login = Login(
+            visitor,
+            request,
+            new_session=self._session,
+            begin=self._begin,
+            record=self._record,
+            decline=self._decline,
+        )
+        self._keepers.ask(order, login.promised, login.answered)
 
     def _order(self, visitor: Visitor, request: Request) -> Order | NotRecorded:
         """What to ask the keepers for, or why this login is not to be recorded."""
@@ -124,49 +132,23 @@ class PostLogin:
 
     # -- a recording --------------------------------------------------------------------------------------------------
 
-    def _made(self, visitor: Visitor, request: Request, made: Opened | NotRecorded) -> None:
-        """The keepers have answered."""
-        if isinstance(made, NotRecorded):
-            if visitor.open:
-                self._decline(visitor, request, made)
-            return
-        try:
-            if visitor.open:
-                self._record(visitor, request, made)
-            else:
-                _close_all(made)
-        except Exception as error:  # too many open files, or a mistake of ours: neither may cost a login
-            _close_all(made)
-            what = f"no relay can be made: {type(error).__name__}: {error}; raise the limit of open files"
-            self._decline(visitor, request, NotRecorded(what))
+    def _session(self, client: socket.socket, server: socket.socket) -> Session:
+        keep, limits = self._options.keep_secrets, self._options.limits
+        return Session(self._loop, client, server, keep_secrets=keep, on_end=self._ended, limits=limits)
 
-    def _record(self, visitor: Visitor, request: Request, made: Opened) -> None:
-        """Makes a session, and gives the mail process its end of it."""
-        assert self._options.written is not None
-        ours, theirs = socket.socketpair()
-        client = socket.socket(fileno=visitor.fds.pop())
-        session = self._session(request.user, self._options.written, client, ours, made.sinks)
+    def _record(self, session: Session, user: str, made: Opened | NotRecorded) -> None:
+        """Brings a session its files; without them it goes on unrecorded."""
+        if isinstance(made, Opened):
+            assert self._options.written is not None
+            session.record(self._recorder(user, self._options.written, made.sinks))
+        else:
+            self._reports.tell(f"rawlog({shown(user)}): not recorded: {made.reason}", cause=made.reason)
+            session.record(None)
 
-        def answered(done: bool) -> None:
-            theirs.close()
-            self._begin(session, done)
-            visitor.close()
-
-        visitor.answer(request.answer, theirs.fileno(), answered)
-
-    def _session(
-        self,
-        user: str,
-        written: RawlogOptions,
-        client: socket.socket,
-        server: socket.socket,
-        sinks: Mapping[Direction, FileSink],
-    ) -> Session:
+    def _recorder(self, user: str, written: RawlogOptions, sinks: Mapping[Direction, FileSink]) -> Recorder:
         encoder = PairEncoder(written.stamps, written.boundaries)
         name = f"rawlog({shown(user)})"
-        recorder = Recorder(encoder, sinks, name=name, report=self._report, flusher=self._flusher)
-        keep, limits = self._options.keep_secrets, self._options.limits
-        return Session(self._loop, client, server, recorder, keep_secrets=keep, on_end=self._ended, limits=limits)
+        return Recorder(encoder, sinks, name=name, report=self._report, flusher=self._flusher)
 
     def _begin(self, session: Session, answered: bool) -> None:
         self._sessions.add(session)
@@ -189,15 +171,11 @@ class PostLogin:
 
         def confirmed(yes: bool) -> None:
             if yes:
-                session = self._session(adopted.user, adopted.written, adopted.client, adopted.server, adopted.sinks)
+                session = self._session(adopted.client, adopted.server)
+                session.record(self._recorder(adopted.user, adopted.written, adopted.sinks))
                 self._begin(session, answered=True)
             else:
                 adopted.close()
             visitor.close()
 
         visitor.answer(b"+", None, lambda done: visitor.confirm(confirmed) if done else confirmed(False))
-
-
-def _close_all(made: Opened) -> None:
-    for sink in made.sinks.values():
-        sink.close()

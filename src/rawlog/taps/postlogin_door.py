@@ -117,6 +117,7 @@ class Door:
             self._visitors.add(visitor)
             if self.left is not None:
                 self.left -= 1
+            visitor.look()
         self.review()
 
     def _left(self, visitor: Visitor) -> None:

@@ -1,7 +1,7 @@
 """One recorded conversation behind a login: client, mail process, and the recorder between them.
 
-Knows: two sockets, a relay, a recorder, and how it ends. Must not know: how the sockets came here (the drop-in's child
-and the post-login service have the same sessions), directories, users.
+Knows: two sockets, a relay, a recorder that may come later, and how it ends. Must not know: how the sockets came here
+(the drop-in's child and the post-login service have the same sessions), directories, users.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from collections.abc import Callable
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits, Relay
+from rawlog.events import Direction
 from rawlog.recorder.recorder import Recorder
 from rawlog.taps.postlogin_tap import PostLoginTap
 
 
 class Session:
-    """Relays between ``client`` and ``server`` (the mail process), which it owns, from :meth:`start` on.
+    """Relays between ``client`` and ``server`` (the mail process), which it owns.
 
-    ``on_end(session)`` is called once, when both are closed and the recording is complete.
+    ``on_end(session)`` is called once, when both are closed.
     """
 
     def __init__(
@@ -27,26 +28,41 @@ class Session:
         loop: Loop,
         client: socket.socket,
         server: socket.socket,
-        recorder: Recorder,
         *,
         keep_secrets: bool,
         on_end: Callable[[Session], None],
         limits: Limits | None = None,
     ) -> None:
         self._loop = loop
-        self._recorder = recorder
         self._on_end = on_end
+        self._recorder: Recorder | None = None
         leg = Leg(loop, client, "client")
-        self._tap = PostLoginTap(leg, recorder, keep=keep_secrets)
+        self._tap = PostLoginTap(leg, keep=keep_secrets, on_full=self._wait)
         self._relay = Relay(loop, leg, Leg(loop, server, "mail process"), on_end=self._ended, limits=limits or Limits())
 
     def start(self) -> None:
         """Begin to relay."""
         self._relay.start()
 
+    def record(self, recorder: Recorder | None) -> None:
+        """What has been said so far, and everything that follows, goes to ``recorder``; None: it can't be recorded.
+
+        To be called once, however late: after the end of the conversation too.
+        """
+        self._recorder = recorder
+        self._tap.record(recorder)
+        for direction in Direction:
+            self._relay.resume(direction)
+
+    def _wait(self) -> None:
+        """Too much was said for a recording that is not there yet: relay no more until it is, or can't be."""
+        for direction in Direction:
+            self._relay.pause(direction)
+
     def finish(self, reason: str) -> None:
         """Write what is recorded, deliver what is queued, then end the conversation."""
-        self._recorder.flush()
+        if self._recorder is not None:
+            self._recorder.flush()
         self._relay.finish(reason)
 
     def abort(self, reason: str) -> None:
@@ -55,8 +71,9 @@ class Session:
 
     def _ended(self, reason: str) -> None:
         now = self._loop.now()
-        for direction, count in self._relay.undelivered.items():
-            if count:
-                self._recorder.mark(now, "undelivered", {"direction": direction.value, "bytes": str(count)})
+        if self._recorder is not None:
+            for direction, count in self._relay.undelivered.items():
+                if count:
+                    self._recorder.mark(now, "undelivered", {"direction": direction.value, "bytes": str(count)})
         self._tap.close(now, reason)
         self._on_end(self)

@@ -10,6 +10,7 @@ there can still be (URLAUTH tokens, another AUTHENTICATE) is masked, and then ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rawlog.engine.leg import Leg
@@ -20,34 +21,63 @@ if TYPE_CHECKING:
     from rawlog.dialogue.redact import Masker
 
 EARLY_LIMIT = 64 << 10
-"""Bytes of a client that are held until the server's first answer; who sends more before it waits for no COMPRESS."""
+"""Bytes that are held until there is a recorder and the server's first answer; beyond it ``on_full`` is called."""
 
 
 class PostLoginTap:
-    """The tap of the client's leg, from the answer to the login on."""
+    """The tap of the client's leg, from the answer to the login on.
 
-    def __init__(self, leg: Leg, recorder: Recorder, *, keep: bool) -> None:
+    The conversation may begin, and even end, before its files are there: ``record`` brings the recorder, or None.
+    """
+
+    def __init__(self, leg: Leg, *, keep: bool, on_full: Callable[[], None]) -> None:
         self._leg = leg
-        self._recorder = recorder
         self._keep = keep
+        self._on_full = on_full
+        self._recorder: Recorder | None = None
         self._early: list[tuple[int, Direction, bytes]] = []
         self._early_size = 0
         self._masker: Masker | None = None
-        leg.tap = self._first
+        self._closed: tuple[int, str] | None = None
+        leg.tap = self._hold
+
+    def record(self, recorder: Recorder | None) -> None:
+        """From now on it can be recorded, or it is known that it can't."""
+        self._recorder = recorder
+        if recorder is None:
+            self._leg.tap = None
+            self._early.clear()
+        elif self._closed is not None:
+            self.close(*self._closed)
+        else:
+            self._look()
 
     def close(self, at: int, reason: str) -> None:
         """The conversation is over."""
-        self._plug(None)
+        self._closed = at, reason
+        if self._recorder is None:
+            return
+        if self._early:
+            self._plug(self._recorder, None)
         if self._masker is not None:
             for direction in Direction:
-                self._record(self._masker.end(direction))
+                self._give(self._recorder, self._masker.end(direction))
         self._recorder.close(at, reason)
 
-    def _first(self, at: int, direction: Direction, data: bytes) -> None:
+    def _hold(self, at: int, direction: Direction, data: bytes) -> None:
         self._early.append((at, direction, data))
         self._early_size += len(data)
-        if direction is Direction.OUT or self._early_size > EARLY_LIMIT:
-            self._plug(self._masker_for(data if direction is Direction.OUT else b""))
+        if self._recorder is not None:
+            self._look()
+        elif self._early_size > EARLY_LIMIT:
+            self._on_full()
+
+    def _look(self) -> None:
+        """Decide, once the server has answered, what this conversation needs."""
+        assert self._recorder is not None
+        answer = next((data for _, direction, data in self._early if direction is Direction.OUT), None)
+        if answer is not None or self._early_size > EARLY_LIMIT:
+            self._plug(self._recorder, self._masker_for(answer or b""))
 
     def _masker_for(self, answer: bytes) -> Masker | None:
         """What is needed to understand a conversation that goes on with ``answer``; None when nothing is."""
@@ -60,25 +90,22 @@ class PostLoginTap:
         framer.authenticated = True
         return Masker(framer, keep=self._keep)
 
-    def _plug(self, masker: Masker | None) -> None:
-        """From now on the recorder gets everything, through a masker or straight."""
+    def _plug(self, recorder: Recorder, masker: Masker | None) -> None:
+        """From now on the recorder gets everything, straight or through a masker."""
         early, self._early = self._early, []
-        if self._leg.tap == self._first:
-            self._masker = masker
-            self._leg.tap = self._recorder.chunk if masker is None else self._masked
+        self._masker = masker
+
+        def masked(at: int, direction: Direction, data: bytes) -> None:
+            assert masker is not None
+            self._give(recorder, masker.chunk(at, direction, data))
+
+        self._leg.tap = tap = recorder.chunk if masker is None else masked
         for at, direction, data in early:
-            if masker is None:
-                self._recorder.chunk(at, direction, data)
-            else:
-                self._masked(at, direction, data)
+            tap(at, direction, data)
 
-    def _masked(self, at: int, direction: Direction, data: bytes) -> None:
-        assert self._masker is not None
-        self._record(self._masker.chunk(at, direction, data))
-
-    def _record(self, events: list[Event]) -> None:
+    def _give(self, recorder: Recorder, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Chunk):
-                self._recorder.chunk(event.at, event.direction, event.data)
+                recorder.chunk(event.at, event.direction, event.data)
             else:
-                self._recorder.mark(event.at, event.name, event.detail)
+                recorder.mark(event.at, event.name, event.detail)

@@ -65,6 +65,10 @@ class Visitor:
         self._mask = 0
         self._wait_for(READ)
 
+    def look(self) -> None:
+        """The message may be here already: most come with the connection."""
+        self._receive()
+
     def _wait_for(self, events: int) -> None:
         """With 0 the socket leaves the loop, which would report its end over and over."""
         fd = self._sock.fileno()

@@ -1,0 +1,72 @@
+"""One login that the keepers are asked about: from the request to the session, or to "keep your descriptor".
+
+Knows: the order of events. The keepers promise first (the directory is there and can be written), and make the files
+while the mail process starts; so a slow disk does not make the login slow. Must not know: listeners, options.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from rawlog.recorder.directory import NotRecorded
+from rawlog.recorder.naming import Opened
+from rawlog.taps.postlogin_request import Request
+from rawlog.taps.postlogin_session import Session
+from rawlog.taps.postlogin_visitor import Visitor
+
+
+class Login:
+    """``new_session(client, server)`` makes one; ``begin(session, answered)`` takes it over, started or useless;
+    ``record(session, user, made)`` brings its files; ``decline(visitor, request, why)`` lets the mail process go on.
+    """
+
+    def __init__(
+        self,
+        visitor: Visitor,
+        request: Request,
+        *,
+        new_session: Callable[[socket.socket, socket.socket], Session],
+        begin: Callable[[Session, bool], None],
+        record: Callable[[Session, str, Opened | NotRecorded], None],
+        decline: Callable[[Visitor, Request, NotRecorded], None],
+    ) -> None:
+        self._visitor = visitor
+        self._request = request
+        self._new_session = new_session
+        self._begin = begin
+        self._record = record
+        self._decline = decline
+        self._session: Session | None = None
+
+    def promised(self) -> None:
+        """There will be files: the mail process gets one end of a pair of sockets instead of the client."""
+        visitor = self._visitor
+        if not visitor.open or self._session is not None:
+            return
+        try:
+            ours, theirs = socket.socketpair()
+            self._session = session = self._new_session(socket.socket(fileno=visitor.fds.pop()), ours)
+        except Exception as error:  # too many open files, or a mistake of ours: neither may cost a login
+            what = f"no relay can be made: {type(error).__name__}: {error}; raise the limit of open files"
+            self._decline(visitor, self._request, NotRecorded(what))
+            return
+
+        def answered(done: bool) -> None:
+            theirs.close()
+            self._begin(session, done)
+            visitor.close()
+
+        visitor.answer(self._request.answer, theirs.fileno(), answered)
+
+    def answered(self, made: Opened | NotRecorded) -> None:
+        """The files, or why there are none."""
+        if isinstance(made, Opened):
+            self.promised()  # in case nobody did
+        if self._session is not None:
+            self._record(self._session, self._request.user, made)
+        elif isinstance(made, Opened):
+            for sink in made.sinks.values():
+                sink.close()
+        elif self._visitor.open:
+            self._decline(self._visitor, self._request, made)
