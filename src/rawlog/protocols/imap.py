@@ -32,6 +32,11 @@ _STATUS = frozenset(b"OK NO BAD BYE PREAUTH".split())
 _BARE = frozenset(b"CAPABILITY IDLE LOGOUT NOOP STARTTLS UNAUTHENTICATE".split())
 _OPEN = frozenset(b"COMPRESS ENABLE ID LANGUAGE".split())
 _LOGINS = (b"AUTHENTICATE", b"LOGIN")
+# What a client sends behind a login only. Where no server's side is recorded, this is the only sign of it.
+_LATER = frozenset(
+    b"APPEND CHECK CLOSE COPY CREATE DELETE EXAMINE EXPUNGE FETCH GETQUOTAROOT LIST LSUB MOVE NAMESPACE RENAME SEARCH "
+    b"SELECT SORT STATUS STORE SUBSCRIBE THREAD UID UNSELECT UNSUBSCRIBE".split()
+)
 # Commands whose answer decides about what the client sends behind them.
 _DECISIVE = {
     b"AUTHENTICATE": "sasl",
@@ -78,6 +83,7 @@ class ImapFramer(Framer):
         self._sasl: sasl.Exchange | None = None
         self._sasl_turn = False  # the client's next line is a SASL response
         self._login_user: bytes | None = None
+        self._later = False  # nobody said so, but the login must have been
         self._data: bytes | None = None  # the response that the server's next line goes on with, after a literal
 
     # -- the client ---------------------------------------------------------------------------------------------
@@ -124,7 +130,12 @@ class ImapFramer(Framer):
         if _names_login(command.tag, command.verb):
             return True
         known = command.verb in _OPEN or (command.verb in _BARE and not rest)
-        return not self.authenticated and (not known or b"\r" in rest)
+        self._later = self._later or (command.verb in _LATER and self.server.ended and not self.server_spoke)
+        return self._is_guarded() and (not known or b"\r" in rest)
+
+    def _is_guarded(self) -> bool:
+        """Whether what is not known to be harmless is secret."""
+        return not (self.authenticated or self._later)
 
     def _arguments(self, command: _Command, text: bytes, start: int, at: int | None) -> list[Span]:
         """The secrets in the arguments: from ``at`` on in a command's first line, or in a later line."""
@@ -141,7 +152,7 @@ class ImapFramer(Framer):
             secret = not command.login.name_follows or size > NAME_LIMIT
         else:
             # Before login a server may take the literal of an innocent command for commands.
-            secret = command.secret or not self.authenticated or arguments.has_secret_literal(command.verb, text)
+            secret = command.secret or self._is_guarded() or arguments.has_secret_literal(command.verb, text)
         if nonsync:
             self._literal(command, size, secret)
             return
@@ -316,7 +327,7 @@ class ImapFramer(Framer):
     def is_harmless(self, lane: Lane, head: bytes) -> bool:
         if lane is self.server:
             return self._is_harmless_response(head)
-        if not self.authenticated or self._command or self._sasl_turn:
+        if self._is_guarded() or self._command or self._sasl_turn:
             return False
         command = _COMMAND.match(head)
         if command is None or command.end() == len(head):
