@@ -8,7 +8,7 @@ import itertools
 from rawlog.events import Direction
 from rawlog.recorder.buffer import FULL
 from rawlog.recorder.gap import Gap
-from rawlog.recorder.track import FIRST_RETRY, LAST_RETRY, Track, advice_for, cause_of
+from rawlog.recorder.track import BUSY_RETRY, FIRST_RETRY, LAST_RETRY, Track, advice_for, cause_of
 from tests.support.recording import FaultySink
 
 IN = Direction.IN
@@ -47,6 +47,18 @@ def test_success_ends_the_trouble() -> None:
     assert track.write(2.0 + FIRST_RETRY) is None
     assert not track.trouble
     assert sink.data == b"xy"
+
+
+def test_a_sink_that_is_only_slow_is_asked_again_soon() -> None:
+    sink = FaultySink({1, 2, 3}, error=BlockingIOError(errno.EAGAIN, "it does not keep up"))
+    track = Track(sink)
+    track.buffer.put(b"x", IN, 1)
+    for time in (0.0, BUSY_RETRY, 2 * BUSY_RETRY):
+        assert track.write(time)
+        assert track.write(time + BUSY_RETRY / 2) is None
+    assert track.trouble == "it does not keep up"
+    assert track.write(3 * BUSY_RETRY) is None
+    assert not track.trouble
 
 
 def test_what_can_wait() -> None:

@@ -14,8 +14,11 @@ from rawlog.recorder.sinks import Sink
 FIRST_RETRY = 0.5
 LAST_RETRY = 30.0
 """Seconds from a failure to the next try: doubled each time, so that a dead disk costs two calls a minute."""
+BUSY_RETRY = 0.05
+"""The same for a sink that only can't take more at the moment: a collector that is slower than the conversation."""
 
 _ADVICE = {
+    errno.EAGAIN: "see that it runs and reads",
     errno.ENOSPC: "make room on that file system",
     errno.EDQUOT: "raise the quota or delete recordings",
     errno.EIO: "look at the disk",
@@ -52,6 +55,10 @@ class Track:
             return None
         try:
             self.buffer.write()
+        except BlockingIOError as error:
+            self.trouble = cause_of(error)
+            self._retry_at = now + BUSY_RETRY
+            return error
         except Exception as error:
             self.trouble = cause_of(error)
             self._retry_at = now + self._delay
