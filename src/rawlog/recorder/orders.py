@@ -39,8 +39,8 @@ Answer = Callable[[Opened | NotRecorded], None]
 class _Asked:
     """An order under way."""
 
-    promise: Callable[[], None]
     answer: Answer
+    promise: Callable[[], None] | None
     timer: Timer
     home: str
 
@@ -61,7 +61,7 @@ class Keepers:
         self._gone = False
         loop.register(sock.fileno(), self._receive, READ)
 
-    def ask(self, order: Order, promise: Callable[[], None], answer: Answer) -> None:
+    def ask(self, order: Order, answer: Answer, promise: Callable[[], None] | None = None) -> None:
         """Calls ``answer`` once, never from inside this call, with the files or with why there are none.
 
         Before that ``promise`` is called as soon as it is clear that there will be files; in most cases.
@@ -77,7 +77,7 @@ class Keepers:
                 )
             else:
                 timer = self._loop.call_later(self._deadline, lambda: self._expired(number))
-                self._waiting[number] = _Asked(promise, answer, timer, order.home)
+                self._waiting[number] = _Asked(answer, promise, timer, order.home)
                 return
         self._loop.call_soon(lambda: answer(refused))
 
@@ -126,7 +126,7 @@ class Keepers:
         asked = self._waiting.get(number)
         # What is called may fail; that must not cost us our place in the loop.
         if word == PROMISE:
-            if asked is not None:
+            if asked is not None and asked.promise is not None:
                 self._loop.call_soon(asked.promise)
             return
         self._stuck.pop(number, None)

@@ -97,7 +97,7 @@ class PostLogin:
             record=self._record,
             decline=self._decline,
         )
-        self._keepers.ask(order, login.promised, login.answered)
+        self._keepers.ask(order, login.answered, login.promised)
 
     def _order(self, visitor: Visitor, request: Request) -> Order | NotRecorded:
         """What to ask the keepers for, or why this login is not to be recorded."""
