@@ -162,6 +162,15 @@ def test_a_cancelled_attempt_calls_nothing(stage: Stage, hanging: Endpoint) -> N
     assert stage.loop._handlers == {}
 
 
+def test_cancelled_at_once_nothing_is_tried(stage: Stage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect(stage.loop, resolve(*server.getsockname()), on_done=lambda sock, error: None).cancel()
+        stage.pause(0.01)
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
 def test_no_address_is_an_error(stage: Stage) -> None:
     assert "no address to connect to" in str(attempt(stage)[1])
 

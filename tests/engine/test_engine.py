@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rawlog.engine.leg import Leg, LegError
+from rawlog.engine.loop import Loop
+from rawlog.engine.poller import SelectorPoller
 from rawlog.engine.relay import Limits
 from rawlog.events import Direction
 from tests.engine.peers import Actor, TlsPeer, duplex, read_all, secure, stream
@@ -156,6 +158,18 @@ def test_whatever_the_end_what_was_received_was_tapped(
     make_talk: MakeTalk, certificates: Certificates, kind: str, part: int
 ) -> None:
     for seed in range(part * 17, part * 17 + 17):
+        talk = make_talk("unix" if kind == "unix" else "tcp")
+        check_random_ends(talk, seed, certificates if kind == "tls" else None)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix", "tls"])
+def test_the_same_where_there_is_no_epoll(
+    stage: Stage, make_talk: MakeTalk, certificates: Certificates, kind: str
+) -> None:
+    stage.loop.close()
+    stage.loop = Loop(SelectorPoller())
+    stage.loop.on_error = stage.errors.append
+    for seed in range(100, 110):
         talk = make_talk("unix" if kind == "unix" else "tcp")
         check_random_ends(talk, seed, certificates if kind == "tls" else None)
 

@@ -4,7 +4,7 @@ import pytest
 
 from rawlog.engine.handshake import Handshake
 from rawlog.engine.tunnel import TlsTunnel
-from tests.engine.peers import fails, serve
+from tests.engine.peers import fails, serve, wrap
 from tests.engine.stage import Certificates, Ends, Stage
 
 
@@ -67,6 +67,7 @@ def test_an_end_in_the_middle(stage: Stage, certificates: Certificates) -> None:
 def test_cancelled_calls_nothing(stage: Stage, certificates: Certificates) -> None:
     server = Side(stage, tunnels(certificates)[1], first=b"plain\r\n", timeout=0.001)
     server.shake.cancel()
+    assert [timer for timer in stage.loop._timers if timer.callback is not None] == []
     stage.pause(0.01)
     assert server.over == []
 
@@ -101,3 +102,36 @@ def test_a_leg_closed_in_the_handshake_calls_nothing(stage: Stage, certificates:
     leg.close()
     stage.pause(0.02)
     assert owner.done == []
+
+
+def test_a_bug_in_on_done_is_reported(stage: Stage, certificates: Certificates, ends: Ends) -> None:
+    peer, leg, _ = ends
+    leg.start_tls(certificates.server(), server_side=True, server_hostname=None, on_done=lambda error: [][0])
+    client = stage.peer(wrap, certificates, peer)
+    stage.run_until(lambda: leg.ended)
+    assert [type(error) for error in stage.errors] == [IndexError]
+    assert "internal error" in leg.end_reason
+    client.result()
+
+
+def test_a_flood_in_the_handshake_is_read_in_small_pieces(stage: Stage, certificates: Certificates, ends: Ends) -> None:
+    """A buffer of the TLS layer keeps the largest size it ever had."""
+    peer, leg, owner = ends
+    serve(leg, owner, certificates.server())()
+    sizes: list[int] = []
+
+    class Ear:
+        early_size = 0
+
+        def feed(self, raw: bytes) -> None:
+            sizes.append(len(raw))
+
+        def cancel(self) -> None:
+            pass
+
+    assert leg._handshake is not None
+    leg._handshake.cancel()
+    leg._handshake = Ear()  # type: ignore[assignment]
+    peer.sendall(bytes(60_000))
+    stage.run_until(lambda: sum(sizes) == 60_000)
+    assert max(sizes) == 4096

@@ -392,13 +392,3 @@ def test_tls_twice_is_a_mistake_of_the_caller(stage: Stage, certificates: Certif
     secure(stage, certificates, ends)
     with pytest.raises(RuntimeError, match="client: TLS is active already"):
         serve(ends[1], ends[2], certificates.server())()
-
-
-def test_a_bug_in_on_done_is_reported(stage: Stage, certificates: Certificates, ends: Ends) -> None:
-    peer, leg, _ = ends
-    leg.start_tls(certificates.server(), server_side=True, server_hostname=None, on_done=lambda error: [][0])
-    client = stage.peer(wrap, certificates, peer)
-    stage.run_until(lambda: leg.ended)
-    assert [type(error) for error in stage.errors] == [IndexError]
-    assert "internal error" in leg.end_reason
-    client.result()

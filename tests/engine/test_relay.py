@@ -236,6 +236,21 @@ def test_a_peer_that_reads_slowly_is_not_given_up(make_talk: MakeTalk) -> None:
     serving.result()
 
 
+def test_the_stall_limit_counts_from_the_last_stall(make_talk: MakeTalk) -> None:
+    """One timer serves all stalls: what it finds waiting may have begun to wait a moment ago."""
+    talk = make_talk("unix", limits=Limits(stall=100.0))
+    talk.relay.start()
+    talk.relay._check_stall()
+    assert talk.relay._stall_timer is None
+    talk.relay.client.write(bytes(1 << 22))
+    talk.relay._check_stall()
+    assert not talk.relay.ended
+    assert talk.relay._stall_timer is not None
+    talk.relay.client.progress -= 200
+    talk.relay._check_stall()
+    assert "output stall limit" in talk.run()
+
+
 # -- finish and abort -------------------------------------------------------------------------------------------------
 
 
