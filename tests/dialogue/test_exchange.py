@@ -29,7 +29,7 @@ def ids(value: object) -> str:
 
 def gist(exchanges: list[Exchange]) -> list[tuple[object, ...]]:
     """All of the exchanges but their times."""
-    return [(e.number, e.verb, e.tag, e.command, e.status, e.answer, e.replies, e.spans) for e in exchanges]
+    return [(e.number, e.verb, e.tag, e.command, e.status, e.answer, e.replies, e.said, e.heard) for e in exchanges]
 
 
 @pytest.mark.parametrize(("protocol", "talk"), TALKS, ids=ids)
@@ -37,10 +37,9 @@ def test_exchanges_are_blind_to_chunking_and_every_byte_has_one_at_most(protocol
     found = paired(protocol, timed(talk.pieces), talk.client)
     assert gist(paired(protocol, timed(byte_by_byte(talk.pieces)), talk.client)) == gist(found)
     assert sorted(exchange.number for exchange in found) == list(range(1, len(found) + 1))
-    for direction in Direction:
-        spans = sorted(span for exchange in found for span in exchange.spans.get(direction, ()))
+    for said, sizes in (("said", [e.sent for e in found]), ("heard", [e.received for e in found])):
+        spans = sorted(span for exchange in found for span in getattr(exchange, said))
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
-        sizes = [e.sent if direction is talk.client else e.received for e in found]
         assert sum(sizes) == sum(end - start for start, end in spans)
 
 
@@ -121,7 +120,7 @@ def test_the_leg_towards_a_remote_server() -> None:
     (recording,) = open_paths([next((golden.FOLDER / "lmtp_proxy_rawlog_dir" / "proxy").glob("*.in"))])
     found = list(exchanges(recording))
     assert found[-2].verb == "BDAT"
-    assert found[-2].spans[OUT][0][1] - found[-2].spans[OUT][0][0] == found[-2].sent == 239
+    assert found[-2].said[0][1] - found[-2].said[0][0] == found[-2].sent == 239
     assert len(found[-2].replies) == 2
     assert not found[-1].answered
 
@@ -192,8 +191,8 @@ def test_whatever_is_said_nothing_raises_and_no_byte_is_counted_twice(
 ) -> None:
     events = timed((direction, data) for direction, data in turns if data)
     found = paired(protocol, events)
-    for direction in Direction:
-        spans = sorted(span for exchange in found for span in exchange.spans.get(direction, ()))
+    for said in ("said", "heard"):
+        spans = sorted(span for exchange in found for span in getattr(exchange, said))
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     for exchange in found:
         assert exchange.latency is None or exchange.latency >= 0

@@ -24,7 +24,7 @@ def test_times_and_sizes() -> None:
     made = exchange.closed()
     assert (made.first_latency, made.latency, made.talking) == (500, 3000, 0)
     assert (made.sent, made.received) == (8, 20)
-    assert made.spans == {IN: ((0, 8),), OUT: ((10, 30),)}
+    assert (made.said, made.heard) == (((0, 8),), ((10, 30),))
 
 
 def test_a_clock_that_goes_back_makes_no_negative_latency() -> None:
@@ -52,5 +52,5 @@ def test_what_is_kept_has_limits() -> None:
         exchange.heard(piece(OUT, number * 10, number * 10 + 5))
     made = exchange.closed()
     assert len(made.command) == len(made.answer) == TEXT_LIMIT
-    assert len(made.spans[OUT]) == SPANS_LIMIT
-    assert made.spans[OUT][-1][1] == (SPANS_LIMIT + 9) * 10 + 5
+    assert len(made.heard) == SPANS_LIMIT
+    assert made.heard[-1][1] == (SPANS_LIMIT + 9) * 10 + 5

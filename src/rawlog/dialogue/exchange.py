@@ -41,6 +41,7 @@ class Pairer:
 
     def __init__(self, protocol: str, client: Direction = Direction.IN) -> None:
         self.framer: Framer = framer_for(protocol, client=client, hold_limit=None)
+        self._client = client
         self._pieces = Pieces(self.framer)
         self._pairing = _PAIRINGS[self.framer.protocol](lmtp=self.framer.protocol == "lmtp")
 
@@ -51,13 +52,13 @@ class Pairer:
                 self._pairing.opened(event.at)
             return []
         for piece in self._pieces.feed(event):
-            self._pairing.take(piece, from_client=piece.fragment.direction is self.framer.client.direction)
+            self._pairing.take(piece, from_client=piece.fragment.direction is self._client)
         return self._pairing.give()
 
     def end(self) -> list[Exchange]:
         """The exchanges that were not complete, now that nothing follows."""
         for piece in self._pieces.end():
-            self._pairing.take(piece, from_client=piece.fragment.direction is self.framer.client.direction)
+            self._pairing.take(piece, from_client=piece.fragment.direction is self._client)
         self._pairing.end()
         return self._pairing.give()
 

@@ -17,7 +17,6 @@ from rawlog.events import Chunk, Direction, Event
 from rawlog.protocols.fragments import Fragment, Kind, Lane
 from rawlog.protocols.framing import Framer
 from rawlog.protocols.guess import guess_protocol
-from rawlog.protocols.tape import Tape
 
 HEAD = 256
 """Bytes that are kept of what is no line: enough to recognise a command that is longer than a line may be."""
@@ -29,7 +28,7 @@ LOOK = 20
 """Events that are looked at to see who is the client: a greeting and a command are among the first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
     """A fragment with the times of its first and its last byte, in microseconds since the epoch, None if unknown.
 
@@ -52,31 +51,29 @@ class Pieces:
 
     def __init__(self, framer: Framer, *, keep: int = HEAD) -> None:
         self.framer = framer
-        self._sides = {direction: _Side(framer.lanes[direction], keep) for direction in Direction}
+        self._client = _Side(framer.client, keep)
+        self._server = _Side(framer.server, keep)
+        self._client_is = framer.client.direction
 
     def feed(self, chunk: Chunk) -> list[Piece]:
         """The pieces that this chunk completes, of either direction."""
-        self._sides[chunk.direction].append(chunk)
         framer = self.framer
+        (self._client if chunk.direction is self._client_is else self._server).append(chunk)
         made = self._place(framer.feed(chunk.direction, chunk.data))
         if framer.client.held and framer.client.tape.size > HELD_LIMIT:
-            made += self._server_is_silent()
-        for side in self._sides.values():
-            side.pass_under_way()
+            made += self._place(framer.end(framer.server.direction))
+        self._client.let_go()
+        self._server.let_go()
         return made
 
     def end(self) -> list[Piece]:
         """The pieces of what was not complete, now that nothing follows."""
-        return self._place(self.framer.end(self.framer.client.direction)) + self._server_is_silent()
-
-    def _server_is_silent(self) -> list[Piece]:
-        """The server says no more. Where it never spoke, the client's commands are those of somebody logged in:
-        what is a login by its form is masked all the same, and more can't be known."""
-        self.framer.authenticated |= not self.framer.server_spoke
-        return self._place(self.framer.end(self.framer.server.direction))
+        ends = (self.framer.end(lane.direction) for lane in (self.framer.client, self.framer.server))
+        return [piece for fragments in ends for piece in self._place(fragments)]
 
     def _place(self, fragments: Iterable[Fragment]) -> list[Piece]:
-        return [self._sides[fragment.direction].piece(fragment) for fragment in fragments]
+        client, server, client_is = self._client, self._server, self._client_is
+        return [(client if f.direction is client_is else server).piece(f) for f in fragments]
 
 
 class _Side:
@@ -85,55 +82,66 @@ class _Side:
     def __init__(self, lane: Lane, keep: int) -> None:
         self._lane = lane
         self._keep = keep
-        self._tape = Tape()
-        self._kept: list[bytes] = []  # of the fragment under way
-        self._room = keep
+        self._end = 0
+        self._chunks: deque[tuple[int, bytes]] = deque()  # where chunks begin, and what they hold
         self._times: deque[tuple[int, int | None]] = deque()  # where chunks begin, and their times
+        self._kept: list[bytes] = []  # of the fragment under way, up to here:
+        self._kept_to = 0
+        self._room = keep
 
     def append(self, chunk: Chunk) -> None:
         if not self._times or self._times[-1][1] != chunk.at:
-            self._times.append((self._tape.end, chunk.at))
-        self._tape.append(chunk.data)
+            self._times.append((self._end, chunk.at))
+        self._chunks.append((self._end, chunk.data))
+        self._end += len(chunk.data)
 
     def piece(self, fragment: Fragment) -> Piece:
         """The piece of a complete fragment; fragments come in the order of their offsets."""
-        began, ended = self._time(fragment.start), self._time(fragment.end - 1)
-        size = fragment.end - self._tape.start
-        if fragment.kind is Kind.LINE:
-            self._tape.skip(size)
-            return Piece(fragment, began, ended, masked(fragment, fragment.data))
-        self._pass(size)
+        began = ended = self._times[0][1] if len(self._times) == 1 else self._time(fragment.start)
+        if len(self._times) > 1:
+            ended = self._time(fragment.end - 1)
+        data = fragment.data if fragment.kind is Kind.LINE else self._beginning(fragment.end)
+        self._kept_to = fragment.end
+        return Piece(fragment, began, ended, masked(fragment, data) if fragment.secrets else data)
+
+    def let_go(self) -> None:
+        """Forget what the framer has taken: all of what is complete, and of the rest most bytes and times."""
+        lane, chunks = self._lane, self._chunks
+        taken = lane.tape.start
+        if taken > self._kept_to and not lane.undecided:
+            self._keep_until(taken)
+            self._time(lane.begin)
+            while len(self._times) > 2 and self._times[2][0] < taken:
+                del self._times[1]
+        while chunks and chunks[0][0] + len(chunks[0][1]) <= self._kept_to:
+            chunks.popleft()
+
+    def _beginning(self, end: int) -> bytes:
+        """The first bytes of the fragment that ends at ``end``."""
+        self._keep_until(end)
         data, self._kept, self._room = b"".join(self._kept), [], self._keep
-        return Piece(fragment, began, ended, masked(fragment, data))
+        return data
 
-    def pass_under_way(self) -> None:
-        """Let go of what the framer has taken of an incomplete fragment: most of its bytes, and the times between."""
-        taken = self._lane.tape.start - self._tape.start
-        if taken <= 0 or self._lane.undecided:
-            return
-        self._pass(taken)
-        self._time(self._lane.begin)
-        while len(self._times) > 2 and self._times[2][0] < self._tape.start:
-            del self._times[1]
-
-    def _pass(self, size: int) -> None:
-        if self._room:
-            part = self._tape.take(min(size, self._room))
-            self._kept.append(part)
-            self._room -= len(part)
-            size -= len(part)
-        self._tape.skip(size)
+    def _keep_until(self, end: int) -> None:
+        """Keep the bytes up to offset ``end``, as far as there is room."""
+        for start, data in self._chunks:
+            if start >= end or not self._room:
+                break
+            part = data[max(0, self._kept_to - start) : end - start][: self._room]
+            if part:
+                self._kept.append(part)
+                self._room -= len(part)
+        self._kept_to = end
 
     def _time(self, offset: int) -> int | None:
-        while len(self._times) > 1 and self._times[1][0] <= offset:
-            self._times.popleft()
-        return self._times[0][1] if self._times else None
+        times = self._times
+        while len(times) > 1 and times[1][0] <= offset:
+            times.popleft()
+        return times[0][1] if times else None
 
 
 def masked(fragment: Fragment, data: bytes) -> bytes:
     """``data``, with which the fragment begins, with its secrets masked."""
-    if not fragment.secrets:
-        return data
     text = bytearray(data)
     for start, end in fragment.secrets:
         a, b = start - fragment.start, end - fragment.start

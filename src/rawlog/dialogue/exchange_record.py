@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rawlog.dialogue.exchange_pieces import Piece
-from rawlog.events import Direction
 from rawlog.protocols.fragments import Span
 
 TEXT_LIMIT = 1000
@@ -42,7 +41,8 @@ class Exchange:
 
     ``began`` and ``asked`` are the times of the first and the last byte that the client said, ``first`` is that of the
     first byte which the server said after that, ``ended`` that of its last byte. ``sent`` and ``received`` count the
-    bytes of client and server. ``spans`` tells where they are: offsets in the stream of each direction.
+    bytes of client and server; ``said`` and ``heard`` tell where they are: offsets in the client's and the server's
+    stream.
     """
 
     number: int
@@ -58,7 +58,8 @@ class Exchange:
     ended: int | None
     sent: int
     received: int
-    spans: dict[Direction, tuple[Span, ...]]
+    said: tuple[Span, ...]
+    heard: tuple[Span, ...]
 
     @property
     def answered(self) -> bool:
@@ -112,12 +113,13 @@ class OpenExchange:
         "command",
         "ended",
         "first",
+        "heard_spans",
         "key",
         "number",
         "received",
         "replies",
+        "said_spans",
         "sent",
-        "spans",
         "status",
         "tag",
         "verb",
@@ -138,7 +140,8 @@ class OpenExchange:
         self.ended: int | None = None
         self.sent = 0
         self.received = 0
-        self.spans: dict[Direction, list[Span]] = {}
+        self.said_spans: list[Span] = []
+        self.heard_spans: list[Span] = []
 
     def said(self, piece: Piece) -> None:
         """The client's next piece of it."""
@@ -146,16 +149,18 @@ class OpenExchange:
             self.began = piece.began
         self.asked = piece.ended
         self.first = None
-        self.sent += piece.fragment.end - piece.fragment.start
-        self._lies(piece.fragment.direction, (piece.fragment.start, piece.fragment.end))
+        fragment = piece.fragment
+        self.sent += fragment.end - fragment.start
+        _add(self.said_spans, fragment.start, fragment.end)
 
     def heard(self, piece: Piece) -> None:
         """The server's next piece of it."""
         if self.first is None:
             self.first = piece.began
         self.ended = piece.ended
-        self.received += piece.fragment.end - piece.fragment.start
-        self._lies(piece.fragment.direction, (piece.fragment.start, piece.fragment.end))
+        fragment = piece.fragment
+        self.received += fragment.end - fragment.start
+        _add(self.heard_spans, fragment.start, fragment.end)
 
     def adopt(self, other: OpenExchange) -> None:
         """What ``other`` heard was for this one."""
@@ -165,9 +170,8 @@ class OpenExchange:
             self.first = other.first
         self.ended = other.ended
         self.received += other.received
-        for direction, spans in other.spans.items():
-            for span in spans:
-                self._lies(direction, span)
+        for start, end in other.heard_spans:
+            _add(self.heard_spans, start, end)
 
     def judged(self, status: str, answer: bytes) -> None:
         """The answer's status, and its line."""
@@ -189,12 +193,13 @@ class OpenExchange:
             ended=self.ended,
             sent=self.sent,
             received=self.received,
-            spans={direction: tuple(spans) for direction, spans in self.spans.items()},
+            said=tuple(self.said_spans),
+            heard=tuple(self.heard_spans),
         )
 
-    def _lies(self, direction: Direction, span: Span) -> None:
-        spans = self.spans.setdefault(direction, [])
-        if spans and (spans[-1][1] == span[0] or len(spans) >= SPANS_LIMIT):
-            spans[-1] = (spans[-1][0], span[1])
-        else:
-            spans.append(span)
+
+def _add(spans: list[Span], start: int, end: int) -> None:
+    if spans and (spans[-1][1] == start or len(spans) >= SPANS_LIMIT):
+        spans[-1] = (spans[-1][0], end)
+    else:
+        spans.append((start, end))
