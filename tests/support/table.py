@@ -18,27 +18,36 @@ CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 IN, OUT = Direction.IN, Direction.OUT
 
 
+class ModelTimer:
+    """A callback and when it is due; None once it is cancelled."""
+
+    def __init__(self, due: float, callback: Callable[[], None]) -> None:
+        self.due = due
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
 class ModelLoop:
-    """A clock that is moved by hand, with one timer."""
+    """A clock that is moved by hand."""
 
     def __init__(self) -> None:
         self.time = 0.0
-        self._due: tuple[float, Callable[[], None]] | None = None
+        self._timers: list[ModelTimer] = []
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> ModelLoop:
-        assert self._due is None
-        self._due = (self.time + seconds, callback)
-        return self
-
-    def cancel(self) -> None:
-        self._due = None
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> ModelTimer:
+        self._timers.append(ModelTimer(self.time + seconds, callback))
+        return self._timers[-1]
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.time += seconds
-        if self._due is not None and self._due[0] <= self.time:
-            (_, callback), self._due = self._due, None
-            callback()
+        for timer in self._timers:
+            callback = timer.callback
+            if callback is not None and timer.due <= self.time:
+                timer.callback = None
+                callback()
 
 
 class ModelLeg:
@@ -53,6 +62,13 @@ class ModelLeg:
         self.on_change: Callable[[], None] = lambda: None
         self.done: Callable[[LegError | None], None] | None = None
         self.hostname: str | None = None
+        self.reading = True
+
+    def pause(self) -> None:
+        self.reading = False
+
+    def resume(self) -> None:
+        self.reading = True
 
     def write(self, data: bytes) -> None:
         assert data
@@ -78,12 +94,13 @@ class Table:
     def __init__(self, protocol: str = "imap", **policy: object) -> None:
         self.client_leg, self.server_leg = ModelLeg("client"), ModelLeg("backend x")
         self.filters: dict[Direction, Callable[[bytes], bytes] | None] = dict.fromkeys(Direction)
-        self.paused: list[bytes] | None = None
+        self.held = False  # the client's end is not passed on
+        self.end_passed = False
         self.finished = ""
         self.reviews = 0
         self.told: list[str] = []
         self.tls: list[str] = []
-        self.server_leg.on_change = self._review
+        self.server_leg.on_change = self.client_leg.on_change = self._review
         self.loop = ModelLoop()
         words: dict[str, object] = {"client_tls": CONTEXT, "plaintext_login": True, "backend_tls": "none"}
         words |= {"backend_context": CONTEXT, "backend_name": "mail.example.com"} | policy
@@ -110,28 +127,35 @@ class Table:
 
     def pause(self, direction: Direction) -> None:
         assert direction is IN
-        assert self.paused is None
-        self.paused = []
+        assert not self.held
+        self.held = True
+        self.client_leg.pause()
 
     def resume(self, direction: Direction) -> None:
         assert direction is IN
-        waiting, self.paused = self.paused, None
-        for data in waiting or []:
-            self.client_says(data)
+        assert self.held
+        self.held = False
+        self.client_leg.resume()
+        self._review()
 
     def finish(self, reason: str) -> None:
         self.finished = self.finished or reason
 
     def _review(self) -> None:
         self.reviews += 1
+        self.end_passed = self.end_passed or (self.client_leg.ended and not self.held)
 
     # what a test does
 
     def client_says(self, data: bytes) -> None:
-        if self.paused is not None:
-            self.paused.append(data)
-        elif not self.finished:
+        assert self.client_leg.reading, "nobody reads from the client"
+        assert not self.end_passed
+        if not self.finished:
             self._flow(IN, data, self.server_leg)
+
+    def client_ends(self, reason: str = "client closed") -> None:
+        self.client_leg.ended, self.client_leg.end_reason = True, reason
+        self.client_leg.on_change()
 
     def server_says(self, data: bytes) -> None:
         if not self.finished:

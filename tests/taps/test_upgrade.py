@@ -92,20 +92,56 @@ def test_what_a_client_sends_ahead_waits_for_its_answers_in_order() -> None:
 def test_the_clients_end_is_not_passed_on_while_its_commands_wait() -> None:
     here = Table()
     here.client_says(b"a LOGIN u p\r\nb NOOP\r\n")
-    assert here.paused == []
+    here.client_says(b"c NOOP\r\n")
+    here.client_ends()
+    assert not here.end_passed
     here.server_says(GREETING)
     assert here.took("server") == b"a LOGIN u p\r\n"
-    assert here.paused == []
+    assert not here.end_passed
+    here.loop.advance(upgrade.LEFT_TIMEOUT - 1)
     here.server_says(b"a NO no\r\n")
-    assert here.took("server") == b"b NOOP\r\n"
-    assert here.paused is None
+    assert here.took("server") == b"b NOOP\r\nc NOOP\r\n"
+    assert here.end_passed
+    here.loop.advance(1000)
+    assert not here.finished
+
+
+def test_a_client_that_has_left_is_not_waited_for_without_end() -> None:
+    here = Table()
+    here.server_says(GREETING)
+    here.client_says(b"a LOGIN u p\r\nb NOOP\r\n")
+    here.client_ends()
+    here.loop.advance(upgrade.LEFT_TIMEOUT + 1)
+    assert here.finished == "client closed while its commands waited for an answer"
+
+
+def test_the_end_of_a_client_that_waits_for_nothing_is_passed_on_at_once() -> None:
+    here = Table()
+    here.server_says(GREETING)
+    here.client_says(b"a LOGIN u p\r\n")
+    here.client_ends()
+    assert here.end_passed
+
+
+def test_too_much_ahead_of_an_answer_stops_reading() -> None:
+    here = Table()
+    here.server_says(GREETING)
+    here.client_says(b"a LOGIN u p\r\n")
+    ahead = b"b NOOP\r\n" * (upgrade.HELD_LIMIT // 8)
+    here.client_says(ahead)
+    assert here.client.reading
+    here.client_says(b"c NOOP\r\n")
+    assert not here.client.reading
+    here.server_says(b"a NO no\r\n")
+    assert here.client.reading
+    assert here.took("server") == b"a LOGIN u p\r\n" + ahead + b"c NOOP\r\n"
 
 
 def test_an_unfinished_line_does_not_stop_reading() -> None:
     here = Table()
     here.server_says(GREETING)
     here.client_says(b"a NOO")
-    assert here.paused is None
+    assert not here.held
     here.client_says(b"P\r\n")
     assert here.took("server") == b"a NOOP\r\n"
 
@@ -138,7 +174,7 @@ def test_earlier_answers_come_before_tls(first: bytes) -> None:
     answers = first.replace(b"NOOP", b"OK done")
     here.server_says(answers)
     assert here.took("client") == answers + b"s OK Begin TLS negotiation now.\r\n<TLS>"
-    assert here.paused is None
+    assert not here.held
 
 
 def test_a_failed_handshake_ends_it() -> None:
@@ -255,7 +291,7 @@ def test_when_the_server_has_ended_nothing_that_waits_is_sent_in_part() -> None:
     here.client_says(b"a LOGIN u p\r\nb NOOP\r\n")
     here.server_ends()
     here.client_says(b"c NOOP\r\n")
-    assert here.paused is None
+    assert not here.held
     assert here.took("server") == b"a LOGIN u p\r\n"
 
 

@@ -18,12 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rawlog.engine.leg import Leg, LegError
-from rawlog.engine.loop import Loop
+from rawlog.engine.loop import Loop, Timer
 from rawlog.engine.relay import Relay
 from rawlog.events import Direction
 from rawlog.protocols.framing import LINE_LIMIT, Framer, Kind
 from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then
 
+HELD_LIMIT = 64 * 1024  # client bytes that wait for an answer; beyond it the client is not read from
+LEFT_TIMEOUT = 60.0  # seconds for that answer when the client has sent its last byte: the relay's drain limit
 SERVER_LIMIT = 1024 * 1024  # server bytes without an end of line before login: no mail server does this
 GREETING_TIMEOUT = 10.0  # seconds from the connection to the backend's greeting, TLS included: security.md 6.2
 _REWRITTEN = (Kind.LINE, Kind.BLOCK)
@@ -73,7 +75,8 @@ class Upgrade:
         self._client = b""  # read from the client, not forwarded
         self._at = 0  # how much of it is done with
         self._stuck = False  # what is left of it waits for an answer of the server
-        self._paused = False  # meanwhile the client is not read from
+        self._holding = False  # meanwhile the client's end is not passed on
+        self._left: Timer | None = None  # the client has ended meanwhile
         self._alone = False  # the command under way wants to be alone
         self._server = b""  # read from the server, not forwarded
         self._server_at = 0  # offset of self._server in the server's stream
@@ -82,6 +85,7 @@ class Upgrade:
         self._busy = False  # a TLS handshake with the client goes on
         self._over = False
         self._greeted = False  # the client has heard something from the server
+        self._loop = loop
         self._timer = loop.call_later(GREETING_TIMEOUT, self._no_greeting)
 
     def begin(self) -> None:
@@ -90,6 +94,7 @@ class Upgrade:
         self._relay.filters[Direction.OUT] = self._from_server
         review = self._relay.server.on_change
         self._relay.server.on_change = lambda: self._server_changed(review)
+        self._relay.client.on_change = lambda: self._client_changed(review)
         if self._policy.backend_tls == "starttls":
             self._greeting = self._dialect.starttls()
             self._step = Step.READ_LINE
@@ -156,6 +161,13 @@ class Upgrade:
     def _no_greeting(self) -> None:
         self._give_up(f"it did not greet within {GREETING_TIMEOUT:g} s; check that it is healthy, and the port")
 
+    def _client_changed(self, review: Callable[[], None]) -> None:
+        """The client's leg has ended, perhaps, while commands of it wait: for their answer, but not for ever."""
+        if self._holding and self._relay.client.ended and self._left is None and not self._over:
+            sentence = f"{self._relay.client.end_reason} while its commands waited for an answer"
+            self._left = self._loop.call_later(LEFT_TIMEOUT, lambda: self._relay.finish(sentence))
+        review()
+
     def _server_changed(self, review: Callable[[], None]) -> None:
         """The server's leg has ended, perhaps: nothing of it may be lost, nor leave a client without a word."""
         server = self._relay.server
@@ -206,7 +218,7 @@ class Upgrade:
             self._give_up(f"it sent more than {SERVER_LIMIT} bytes without an end of line; check host and port")
         else:
             self._write(self._relay.server, self._commands())
-            self._read_on()
+            self._hold()
 
     def _step_out(self) -> None:
         """Let go of everything; from here on the relay moves bytes unseen."""
@@ -217,7 +229,7 @@ class Upgrade:
         self._write(self._relay.client, self._server)
         self._write(self._relay.server, self._client)
         self._client = self._server = b""
-        self._read_on()
+        self._hold()
 
     # -- the client's commands ----------------------------------------------------------------------------------
 
@@ -226,16 +238,29 @@ class Upgrade:
             return b""
         self._client += data
         self._write(self._relay.server, self._commands())
-        if self._stuck and not self._paused:
-            self._paused = True
-            self._relay.pause(Direction.IN)
+        self._hold()
         return b""
 
-    def _read_on(self) -> None:
-        """Read from the client again when nothing of it waits: only then its end may be passed on."""
-        if self._paused and (self._over or not self._stuck):
-            self._paused = False
-            self._relay.resume(Direction.IN)
+    def _hold(self) -> None:
+        """While something of the client's waits, its end must wait too; so must more, when it is too much."""
+        if self._over or not self._stuck:
+            if self._holding:
+                self._holding = False
+                self._stop_waiting()
+                self._relay.resume(Direction.IN)
+            return
+        if not self._holding:
+            self._holding = True
+            self._relay.pause(Direction.IN)
+        if len(self._client) > HELD_LIMIT:
+            self._relay.client.pause()
+        else:
+            self._relay.client.resume()
+
+    def _stop_waiting(self) -> None:
+        if self._left is not None:
+            self._left.cancel()
+            self._left = None
 
     def _commands(self) -> bytes:
         """Take from the client's bytes what may go to the server, piece by piece."""
@@ -371,3 +396,4 @@ class Upgrade:
         """The relay has ended."""
         self._over = True
         self._timer.cancel()
+        self._stop_waiting()
