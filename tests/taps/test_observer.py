@@ -253,6 +253,19 @@ def test_a_conversation_that_ends_before_its_recorder_is_there_is_recorded() -> 
     assert [recorder.ended for recorder in watch.opened] == [["gone"]] * len(watch.opened)
 
 
+def test_a_target_that_raises_keeps_nobody_waiting() -> None:
+    watch = Watch(plan())
+
+    def broken(plan: Plan, user: str | None, at: int, answer: Answer) -> None:
+        raise LookupError("a mistake of ours")
+
+    watch.observer._records[0]._open = broken
+    with pytest.raises(LookupError):
+        watch.says((OUT, b"* OK ready\r\n"))
+    watch.close("done")
+    assert watch.closed == ["done"]
+
+
 def test_who_waits_for_the_end_is_told_where_nothing_is_recorded() -> None:
     watch = Watch().says(GREETING)
     watch.close("gone")

@@ -84,6 +84,7 @@ def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) 
         report=tools.report,
         find_user=partial(_fields, userdb) if userdb.configured else None,
         refuse_bare_lf=settings.rawlog_smtp_bare_lf == "refuse",
+        service=_service(plan),
     )
     return Gateway(tools.loop, service)
 
@@ -177,9 +178,14 @@ def _prepared(configuration: Configuration, plan: GatewayPlan) -> Prepared:
     return Prepared(plan, for_clients, for_backend, endpoints(backend), _postlogin_options(configuration, plan))
 
 
+def _service(plan: GatewayPlan) -> str:
+    """Dovecot's name of the service that a user of this protocol talks to."""
+    return "managesieve" if plan.protocol == "sieve" else plan.protocol
+
+
 def _postlogin_options(configuration: Configuration, plan: GatewayPlan) -> RawlogOptions | None:
     """The options of the rawlog that ``service imap { executable = imap postlogin }`` names; None without one."""
-    service = configuration.services.get({"sieve": "managesieve"}.get(plan.protocol, plan.protocol))
+    service = configuration.services.get(_service(plan))
     socket = service.postlogin_socket if service is not None else None
     if socket is None:
         return None

@@ -39,7 +39,8 @@ class Service:
 
     ``framer`` makes a grammar of the protocol (keyword arguments as of Framer). ``plaintext_login``: passwords are
     accepted without TLS from anywhere; from loopback and unix sockets they always are. ``find_user`` gives the fields
-    of a user (``home``, ``uid``, ``gid`` ...), None for one that userdb does not know.
+    of a user (``home``, ``uid``, ``gid`` ...), None for one that userdb does not know. ``service`` is Dovecot's name of
+    the service, which ``%s`` stands for; empty: the protocol's.
     """
 
     protocol: str
@@ -55,6 +56,7 @@ class Service:
     report: Callable[[str], None]
     find_user: Callable[[str], Mapping[str, str] | None] | None = None
     refuse_bare_lf: bool = True
+    service: str = ""
 
 
 class Conversation:
@@ -263,7 +265,7 @@ class Conversation:
         return {
             "rip": _host(self._peer),
             "lip": _host(self._local),
-            "service": self._service.protocol,
+            "service": self._service.service or self._service.protocol,
             "session": self.name,
             "pid": str(os.getpid()),
         }

@@ -195,7 +195,11 @@ class _Record:
 
     def _begin(self, at: int) -> None:
         self._asked = self._waiting = True
-        self._open(self._plan, self._user, at, self._opened)
+        try:
+            self._open(self._plan, self._user, at, self._opened)
+        except BaseException:
+            self._waiting = False  # nobody will answer
+            raise
 
     def _opened(self, recorder: Recorder | None) -> None:
         """The answer, at once or later: what came meanwhile follows."""
