@@ -67,7 +67,7 @@ def test_lmtp_answers_once_for_each_recipient() -> None:
     )
     assert short(found)[5:] == ["RCPT 250", "BDAT 250", "BDAT 452", "QUIT 221"]
     last = found[-2]
-    assert last.replies == (b"250 c", b"452 e is over quota")
+    assert last.replies == [b"250 c", b"452 e is over quota"]
     assert last.answer == b"452 e is over quota"
     assert last.failed
 

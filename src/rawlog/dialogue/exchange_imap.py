@@ -10,7 +10,7 @@ import re
 
 from rawlog.dialogue.exchange_pairing import OUTSTANDING_LIMIT, Pairing, is_long_line, verb_of
 from rawlog.dialogue.exchange_pieces import Piece
-from rawlog.dialogue.exchange_record import UNKNOWN, OpenExchange
+from rawlog.dialogue.exchange_record import UNKNOWN, Exchange
 from rawlog.protocols.fragments import Kind
 from rawlog.protocols.imap import TAG_LIMIT
 from rawlog.protocols.imap_arguments import LITERAL
@@ -25,12 +25,13 @@ class ImapPairing(Pairing):
 
     def __init__(self, *, lmtp: bool = False) -> None:
         super().__init__(lmtp=lmtp)
-        self._open: list[OpenExchange] = []  # commands without an answer, oldest first
-        self._current: OpenExchange | None = None  # the command that the client's next piece may go on with
+        self._open: list[tuple[bytes, Exchange]] = []  # commands without an answer and their tags, oldest first
+        self._current: Exchange | None = None  # the command that the client's next piece may go on with
         self._unfinished = False  # that command announced a literal
         self._nonsync = False  # and sends it whatever the server says
         self._turn = False  # the server asked it to go on
-        self._data: OpenExchange | None = None  # untagged data: it is not known yet whose
+        self._tagless = False  # it has no tag, so nothing can answer it
+        self._data: Exchange | None = None  # untagged data: it is not known yet whose
         self._in_response = False  # the server's response goes on behind a literal
 
     # -- the client -----------------------------------------------------------------------------------------------
@@ -40,14 +41,14 @@ class ImapPairing(Pairing):
         is_line = kind is Kind.LINE or is_long_line(piece)
         if current is not None and kind is Kind.LITERAL:
             self._unfinished = True
-            current.said(piece)
+            current.say(piece)
         elif current is not None and is_line and (self._unfinished or self._goes_on(current, piece.text)):
-            current.said(piece)
+            current.say(piece)
             self._line_ends(current, piece.text)
         elif is_line and piece.text:
             self._command(piece)
 
-    def _goes_on(self, current: OpenExchange, text: bytes) -> bool:
+    def _goes_on(self, current: Exchange, text: bytes) -> bool:
         """Whether a line belongs to the command before it: a SASL response, or the end of IDLE."""
         if current.verb == "AUTHENTICATE":
             return self._turn or len(text.split()) < 2
@@ -58,22 +59,21 @@ class ImapPairing(Pairing):
         exchange = self.begin(*_verb_and_tag(piece, text))
         # What may be a password is not shown, but the server's answer may begin with it.
         raw = _COMMAND.match(piece.fragment.data or text)
-        exchange.key = raw[1][:TAG_LIMIT] if raw else b""
-        exchange.said(piece)
-        if exchange.key:
-            self._open.append(exchange)
+        exchange.say(piece)
+        if raw:
+            self._open.append((raw[1][:TAG_LIMIT], exchange))
         if len(self._open) > OUTSTANDING_LIMIT:
-            self.complete(self._open.pop(0))
-        self._current = exchange
+            self.complete(self._open.pop(0)[1])
+        self._current, self._tagless = exchange, raw is None
         self._line_ends(exchange, text)
 
-    def _line_ends(self, exchange: OpenExchange, text: bytes) -> None:
+    def _line_ends(self, exchange: Exchange, text: bytes) -> None:
         """A line of the command is there: does a literal follow?"""
         self._turn = False
         literal = LITERAL.search(text) if exchange.verb != "AUTHENTICATE" else None
         self._unfinished = literal is not None
         self._nonsync = literal is not None and literal[2] == b"+"
-        if literal is None and (exchange.status or not exchange.key):  # answered already, or it can't be
+        if literal is None and (exchange.status or self._tagless):  # answered already, or it can't be
             self._answered(exchange)
 
     # -- the server -----------------------------------------------------------------------------------------------
@@ -83,17 +83,18 @@ class ImapPairing(Pairing):
             self._untagged(piece, None)
             return
         text = piece.text
-        if text[:1] == b"+" and self._open:
-            (self._current or self._open[-1]).heard(piece)
+        if text[:2] == b"* ":
+            self._untagged(piece, _UNTAGGED.match(text))
+        elif text[:1] == b"+" and self._open:
+            (self._current or self._open[-1][1]).hear(piece)
             self._turn = True
-            return
-        if tagged := _TAGGED.match(text):
+        elif tagged := _TAGGED.match(text):
             self._tagged(piece, tagged[1][:TAG_LIMIT], tagged[2])
-            return
-        self._untagged(piece, _UNTAGGED.match(text))
+        else:
+            self._untagged(piece, None)
 
     def _tagged(self, piece: Piece, tag: bytes, status: bytes) -> None:
-        exchange = next((waiting for waiting in self._open if waiting.key == tag), None)
+        exchange = next((waiting for key, waiting in self._open if key == tag), None)
         if exchange is None:
             exchange = self.unasked() if self.greeted else self.greet()
             exchange.tag = tag.decode("utf-8", "replace")
@@ -102,16 +103,15 @@ class ImapPairing(Pairing):
         data, self._data = self._data, None
         if data is not None:
             exchange.adopt(data)
-        exchange.heard(piece)
-        exchange.judged(status.upper().decode("ascii"), piece.text)
+        exchange.hear(piece)
+        exchange.judge(status.upper().decode("ascii"), piece.text)
         if exchange is self.greeting:
             self.end_greeting()
         elif exchange is not self._current or not (self._unfinished and self._nonsync):
             self._answered(exchange)
 
-    def _answered(self, exchange: OpenExchange) -> None:
-        if exchange in self._open:
-            self._open.remove(exchange)
+    def _answered(self, exchange: Exchange) -> None:
+        self._open = [waiting for waiting in self._open if waiting[1] is not exchange]
         if exchange is self._current:
             self._current, self._unfinished = None, False
         self.complete(exchange)
@@ -119,21 +119,22 @@ class ImapPairing(Pairing):
     def _untagged(self, piece: Piece, status: re.Match[bytes] | None) -> None:
         """A line that begins with ``*``, what goes on with it, or anything else that is no answer."""
         exchange = self._holder()
-        exchange.heard(piece)
-        if piece.fragment.kind is Kind.LINE:
-            data = piece.text[:2] == b"* " or self._in_response
-            self._in_response = data and status is None and LITERAL.search(piece.text) is not None
-        if self._in_response or (piece.fragment.kind is Kind.LITERAL):
+        exchange.hear(piece)
+        if piece.fragment.kind is Kind.LITERAL:
+            return
+        if piece.fragment.kind is Kind.LINE and status is None and (self._in_response or piece.data[:2] == b"* "):
+            self._in_response = LITERAL.search(piece.text) is not None
+        if self._in_response:
             return
         if status:
-            exchange.judged(status[1].upper().decode("ascii"), piece.text)
+            exchange.judge(status[1].upper().decode("ascii"), piece.text)
         if exchange is self.greeting and status:
             self.end_greeting()
         elif exchange is not self.greeting and not self._open:
             self._data = None
             self.complete(exchange)
 
-    def _holder(self) -> OpenExchange:
+    def _holder(self) -> Exchange:
         """What takes untagged data."""
         if not self.greeted and not self._open:
             return self.greet()
@@ -145,10 +146,10 @@ class ImapPairing(Pairing):
         self.end_greeting()
         data, self._data = self._data, None
         if data is not None and self._open:
-            self._open[0].adopt(data)
+            self._open[0][1].adopt(data)
         elif data is not None:
             self.complete(data)
-        for exchange in self._open:
+        for _, exchange in self._open:
             self.complete(exchange)
         self._open.clear()
 

@@ -10,7 +10,7 @@ from collections import deque
 
 from rawlog.dialogue.exchange_pairing import OUTSTANDING_LIMIT, REPLIES_LIMIT, Pairing
 from rawlog.dialogue.exchange_pieces import Piece
-from rawlog.dialogue.exchange_record import OpenExchange
+from rawlog.dialogue.exchange_record import Exchange
 
 _SASL_WORDS = 2  # a response is one word; a command that is no login has a verb and, mostly, an argument
 
@@ -20,32 +20,32 @@ class OrderedPairing(Pairing):
 
     def __init__(self, *, lmtp: bool = False) -> None:
         super().__init__(lmtp=lmtp)
-        self.waiting: deque[OpenExchange] = deque()
+        self.waiting: deque[Exchange] = deque()
         self.turn = False  # the server asked the last command to go on
         self.silent = True  # the server has said nothing at all
-        self._stray: OpenExchange | None = None  # what the server is saying although nothing was asked
+        self._stray: Exchange | None = None  # what the server is saying although nothing was asked
 
-    def ask(self, verb: str, piece: Piece) -> OpenExchange:
+    def ask(self, verb: str, piece: Piece) -> Exchange:
         """A command of the client."""
         exchange = self.begin(verb, piece.text)
-        exchange.said(piece)
+        exchange.say(piece)
         self.waiting.append(exchange)
         self.turn = False
         if len(self.waiting) > OUTSTANDING_LIMIT:
             self.complete(self.waiting.popleft())
         return exchange
 
-    def last(self, *verbs: str) -> OpenExchange | None:
+    def last(self, *verbs: str) -> Exchange | None:
         """The last command, if it is one of ``verbs`` and has no answer yet."""
         return self.waiting[-1] if self.waiting and self.waiting[-1].verb in verbs else None
 
-    def is_response(self, text: bytes, exchange: OpenExchange | None) -> bool:
+    def is_response(self, text: bytes, exchange: Exchange | None) -> bool:
         """Whether a line of the client belongs to the SASL dialogue ``exchange`` (None: there is none)."""
         if exchange is None:
             return False
         return self.turn or (self.silent and len(text.split()) < _SASL_WORDS)
 
-    def holder(self, *, greeting: bool) -> OpenExchange:
+    def holder(self, *, greeting: bool) -> Exchange:
         """What takes the server's next words: the greeting, the oldest command, or nobody's."""
         self.silent = False
         if greeting and not self.greeted:
@@ -56,7 +56,7 @@ class OrderedPairing(Pairing):
             self._stray = self.unasked()
         return self._stray
 
-    def claimed(self, exchange: OpenExchange) -> OpenExchange:
+    def claimed(self, exchange: Exchange) -> Exchange:
         """Whose answer it is, when the command has come since it began: the first line of the server, in a recording
         without greeting, comes before the client's command that waited for it."""
         if exchange is not self._stray or not self.waiting:
@@ -65,13 +65,13 @@ class OrderedPairing(Pairing):
         self.waiting[0].adopt(exchange)
         return self.waiting[0]
 
-    def reply(self, exchange: OpenExchange, status: str, line: bytes) -> None:
+    def reply(self, exchange: Exchange, status: str, line: bytes) -> None:
         """A status line of the server."""
-        exchange.judged(status, line)
+        exchange.judge(status, line)
         if len(exchange.replies) < REPLIES_LIMIT:
             exchange.replies.append(line[:REPLIES_LIMIT])
 
-    def finish(self, exchange: OpenExchange) -> None:
+    def finish(self, exchange: Exchange) -> None:
         """The answer is complete."""
         if exchange is self.greeting:
             self.end_greeting()

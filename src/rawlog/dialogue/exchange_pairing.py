@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 
 from rawlog.dialogue.exchange_pieces import Piece
-from rawlog.dialogue.exchange_record import GREETING, UNASKED, UNKNOWN, Exchange, OpenExchange
+from rawlog.dialogue.exchange_record import GREETING, TEXT_LIMIT, UNASKED, UNKNOWN, Exchange
 from rawlog.protocols.fragments import Kind
 from rawlog.protocols.framing import LINE_LIMIT
 
@@ -27,7 +27,7 @@ class Pairing(ABC):
 
     def __init__(self, *, lmtp: bool = False) -> None:
         self.lmtp = lmtp
-        self.greeting: OpenExchange | None = None  # while the server is at it
+        self.greeting: Exchange | None = None  # while the server is at it
         self.greeted = False
         self._opened_at: int | None = None
         self._count = 0
@@ -66,19 +66,19 @@ class Pairing(ABC):
 
     # -- for the subclasses ---------------------------------------------------------------------------------------
 
-    def begin(self, verb: str, command: bytes = b"", tag: str = "") -> OpenExchange:
+    def begin(self, verb: str, command: bytes = b"", tag: str = "") -> Exchange:
         """A new exchange of the client."""
         self._count += 1
-        return OpenExchange(self._count, verb, command, tag)
+        return Exchange(self._count, verb, command[:TEXT_LIMIT], tag)
 
-    def complete(self, exchange: OpenExchange) -> None:
+    def complete(self, exchange: Exchange) -> None:
         """It will not change any more."""
         if not exchange.number:
             self._count += 1
             exchange.number = self._count
-        self._complete.append(exchange.closed())
+        self._complete.append(exchange)
 
-    def greet(self) -> OpenExchange:
+    def greet(self) -> Exchange:
         """The greeting, as far as it has come."""
         if self.greeting is None:
             self.greeting = self.begin(GREETING)
@@ -92,9 +92,9 @@ class Pairing(ABC):
         if greeting is not None:
             self.complete(greeting)
 
-    def unasked(self) -> OpenExchange:
+    def unasked(self) -> Exchange:
         """What the server says although nothing was asked; it has a number when it is complete."""
-        return OpenExchange(0, UNASKED)
+        return Exchange(0, UNASKED)
 
 
 def verb_of(word: bytes, piece: Piece, start: int) -> str:

@@ -10,7 +10,7 @@ import re
 from rawlog.dialogue.exchange_ordered import OrderedPairing
 from rawlog.dialogue.exchange_pairing import is_long_line, verb_of
 from rawlog.dialogue.exchange_pieces import Piece
-from rawlog.dialogue.exchange_record import OpenExchange
+from rawlog.dialogue.exchange_record import Exchange
 from rawlog.protocols.fragments import Kind
 
 _COMMAND = re.compile(rb"[ \t]*([^\s]+)(?:[ \t](.*))?", re.DOTALL)
@@ -24,7 +24,7 @@ class Pop3Pairing(OrderedPairing):
 
     def __init__(self, *, lmtp: bool = False) -> None:
         super().__init__(lmtp=lmtp)
-        self._listing: OpenExchange | None = None  # its status is there, its list is to come
+        self._listing: Exchange | None = None  # its status is there, its list is to come
 
     def client(self, piece: Piece) -> None:
         if piece.fragment.kind is not Kind.LINE and not is_long_line(piece):
@@ -32,7 +32,7 @@ class Pop3Pairing(OrderedPairing):
         dialogue = self.last("AUTH")
         if dialogue is not None and self.is_response(piece.text, dialogue):
             self.turn = False
-            dialogue.said(piece)
+            dialogue.say(piece)
             return
         found = _COMMAND.match(piece.text)
         if found:
@@ -41,12 +41,12 @@ class Pop3Pairing(OrderedPairing):
     def server(self, piece: Piece) -> None:
         if piece.fragment.kind is Kind.BLOCK and self._listing is not None:
             exchange, self._listing = self._listing, None
-            exchange.heard(piece)
+            exchange.hear(piece)
             self.finish(exchange)
             return
         status = _STATUS.match(piece.text) if piece.fragment.kind is Kind.LINE else None
         exchange = self.holder(greeting=status is not None)
-        exchange.heard(piece)
+        exchange.hear(piece)
         if status is None:
             self.turn = piece.data[:1] == b"+"
             return
@@ -57,7 +57,7 @@ class Pop3Pairing(OrderedPairing):
             self.finish(exchange)
 
 
-def _is_list(exchange: OpenExchange) -> bool:
+def _is_list(exchange: Exchange) -> bool:
     """Whether a list follows the status line of this command."""
     alone = len(exchange.command.split()) < 2
     return exchange.verb in _LISTS or (alone and exchange.verb in _LISTS_ALL)

@@ -1,12 +1,11 @@
-"""An exchange, and one that is still open.
+"""An exchange: what is noted of a command and its answer.
 
-Knows: what is noted of a command and its answer: texts, sizes, times, and where their bytes are. Must not know: any
-protocol.
+Knows: texts, sizes, times, and where the bytes are. Must not know: any protocol.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rawlog.dialogue.exchange_pieces import Piece
 from rawlog.protocols.fragments import Span
@@ -29,7 +28,7 @@ UNKNOWN = "?"
 _FAILURES = frozenset(("NO", "BAD", "BYE", "-ERR"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
     """A command and its answer. Times are in microseconds since the epoch, None where they are not known.
 
@@ -43,23 +42,25 @@ class Exchange:
     first byte which the server said after that, ``ended`` that of its last byte. ``sent`` and ``received`` count the
     bytes of client and server; ``said`` and ``heard`` tell where they are: offsets in the client's and the server's
     stream.
+
+    It changes while it is made; who is given one is given a complete one.
     """
 
     number: int
     verb: str
-    tag: str
-    command: bytes
-    status: str
-    answer: bytes
-    replies: tuple[bytes, ...]
-    began: int | None
-    asked: int | None
-    first: int | None
-    ended: int | None
-    sent: int
-    received: int
-    said: tuple[Span, ...]
-    heard: tuple[Span, ...]
+    command: bytes = b""
+    tag: str = ""
+    status: str = ""
+    answer: bytes = b""
+    replies: list[bytes] = field(default_factory=list)
+    began: int | None = None
+    asked: int | None = None
+    first: int | None = None
+    ended: int | None = None
+    sent: int = 0
+    received: int = 0
+    said: list[Span] = field(default_factory=list)
+    heard: list[Span] = field(default_factory=list)
 
     @property
     def answered(self) -> bool:
@@ -94,56 +95,9 @@ class Exchange:
         """Microseconds from the client's first to its last byte: of IDLE the time spent in it."""
         return _between(self.began, self.asked)
 
+    # -- while it is made -----------------------------------------------------------------------------------------
 
-def _between(start: int | None, end: int | None) -> int | None:
-    return None if start is None or end is None else max(0, end - start)
-
-
-def _is_before(time: int | None, other: int | None) -> bool:
-    return time is not None and other is not None and time < other
-
-
-class OpenExchange:
-    """An exchange in the making. ``key`` is by what its answer is recognised, where that is more than the order."""
-
-    __slots__ = (
-        "answer",
-        "asked",
-        "began",
-        "command",
-        "ended",
-        "first",
-        "heard_spans",
-        "key",
-        "number",
-        "received",
-        "replies",
-        "said_spans",
-        "sent",
-        "status",
-        "tag",
-        "verb",
-    )
-
-    def __init__(self, number: int, verb: str, command: bytes = b"", tag: str = "") -> None:
-        self.number = number
-        self.verb = verb
-        self.tag = tag
-        self.key = b""
-        self.command = command[:TEXT_LIMIT]
-        self.status = ""
-        self.answer = b""
-        self.replies: list[bytes] = []
-        self.began: int | None = None
-        self.asked: int | None = None
-        self.first: int | None = None
-        self.ended: int | None = None
-        self.sent = 0
-        self.received = 0
-        self.said_spans: list[Span] = []
-        self.heard_spans: list[Span] = []
-
-    def said(self, piece: Piece) -> None:
+    def say(self, piece: Piece) -> None:
         """The client's next piece of it."""
         if not self.sent:
             self.began = piece.began
@@ -151,18 +105,18 @@ class OpenExchange:
         self.first = None
         fragment = piece.fragment
         self.sent += fragment.end - fragment.start
-        _add(self.said_spans, fragment.start, fragment.end)
+        _add(self.said, fragment.start, fragment.end)
 
-    def heard(self, piece: Piece) -> None:
+    def hear(self, piece: Piece) -> None:
         """The server's next piece of it."""
         if self.first is None:
             self.first = piece.began
         self.ended = piece.ended
         fragment = piece.fragment
         self.received += fragment.end - fragment.start
-        _add(self.heard_spans, fragment.start, fragment.end)
+        _add(self.heard, fragment.start, fragment.end)
 
-    def adopt(self, other: OpenExchange) -> None:
+    def adopt(self, other: Exchange) -> None:
         """What ``other`` heard was for this one."""
         if not other.received:
             return
@@ -170,32 +124,12 @@ class OpenExchange:
             self.first = other.first
         self.ended = other.ended
         self.received += other.received
-        for start, end in other.heard_spans:
-            _add(self.heard_spans, start, end)
+        for start, end in other.heard:
+            _add(self.heard, start, end)
 
-    def judged(self, status: str, answer: bytes) -> None:
+    def judge(self, status: str, answer: bytes) -> None:
         """The answer's status, and its line."""
         self.status, self.answer = status, answer[:TEXT_LIMIT]
-
-    def closed(self) -> Exchange:
-        """The exchange as it is now."""
-        return Exchange(
-            number=self.number,
-            verb=self.verb,
-            tag=self.tag,
-            command=self.command,
-            status=self.status,
-            answer=self.answer,
-            replies=tuple(self.replies),
-            began=self.began,
-            asked=self.asked,
-            first=self.first,
-            ended=self.ended,
-            sent=self.sent,
-            received=self.received,
-            said=tuple(self.said_spans),
-            heard=tuple(self.heard_spans),
-        )
 
 
 def _add(spans: list[Span], start: int, end: int) -> None:
@@ -203,3 +137,11 @@ def _add(spans: list[Span], start: int, end: int) -> None:
         spans[-1] = (spans[-1][0], end)
     else:
         spans.append((start, end))
+
+
+def _between(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else max(0, end - start)
+
+
+def _is_before(time: int | None, other: int | None) -> bool:
+    return time is not None and other is not None and time < other

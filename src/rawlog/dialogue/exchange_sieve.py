@@ -11,7 +11,7 @@ import re
 from rawlog.dialogue.exchange_ordered import OrderedPairing
 from rawlog.dialogue.exchange_pairing import is_long_line, verb_of
 from rawlog.dialogue.exchange_pieces import Piece
-from rawlog.dialogue.exchange_record import GREETING, OpenExchange
+from rawlog.dialogue.exchange_record import GREETING, Exchange
 from rawlog.protocols.fragments import Kind
 
 _COMMAND = re.compile(rb"[ \t]*([^\s]+)")
@@ -24,7 +24,7 @@ class ManageSievePairing(OrderedPairing):
 
     def __init__(self, *, lmtp: bool = False) -> None:
         super().__init__(lmtp=lmtp)
-        self._unfinished: OpenExchange | None = None  # the client's command goes on behind a literal
+        self._unfinished: Exchange | None = None  # the client's command goes on behind a literal
         self._begun: bytes | None = None  # the server's line in progress, up to its first literal
 
     def client(self, piece: Piece) -> None:
@@ -38,7 +38,7 @@ class ManageSievePairing(OrderedPairing):
             elif found:
                 self._unfinished = self.ask(verb_of(found[1], piece, found.start(1)), piece)
         if exchange is not None:
-            exchange.said(piece)
+            exchange.say(piece)
             self._unfinished = exchange
         if is_line and not _LITERAL.search(piece.text):
             self._unfinished = None
@@ -51,7 +51,7 @@ class ManageSievePairing(OrderedPairing):
         if status and self.waiting and self.waiting[0].verb == GREETING and not self.waiting[0].received:
             self.waiting.popleft()  # the server does not say its capabilities again
         exchange = self.holder(greeting=True)
-        exchange.heard(piece)
+        exchange.hear(piece)
         if not is_line or _LITERAL.search(piece.text):
             return
         begun, self._begun = self._begun, None
@@ -61,4 +61,4 @@ class ManageSievePairing(OrderedPairing):
         self.reply(exchange, status[1].upper().decode("ascii"), begun)
         self.finish(exchange)
         if exchange.verb == "STARTTLS" and exchange.status == "OK":
-            self.waiting.appendleft(OpenExchange(0, GREETING))
+            self.waiting.appendleft(Exchange(0, GREETING))

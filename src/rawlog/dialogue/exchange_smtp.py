@@ -11,7 +11,7 @@ import re
 from rawlog.dialogue.exchange_ordered import OrderedPairing
 from rawlog.dialogue.exchange_pairing import is_long_line, verb_of
 from rawlog.dialogue.exchange_pieces import Piece
-from rawlog.dialogue.exchange_record import OpenExchange
+from rawlog.dialogue.exchange_record import Exchange
 from rawlog.protocols.fragments import Kind
 
 _COMMAND = re.compile(rb"[ \t]*([^\s]+)")
@@ -26,7 +26,7 @@ class SmtpPairing(OrderedPairing):
         super().__init__(lmtp=lmtp)
         self._accepted = 0  # recipients of the message in progress
         self._wanted = 0  # replies that a message still gets, when that is known
-        self._replying: OpenExchange | None = None  # its reply goes on in the next line
+        self._replying: Exchange | None = None  # its reply goes on in the next line
 
     # -- the client -----------------------------------------------------------------------------------------------
 
@@ -37,13 +37,13 @@ class SmtpPairing(OrderedPairing):
             return
         message = self.last("DATA", "BDAT")
         if message is not None:
-            message.said(piece)
+            message.say(piece)
 
     def _line(self, piece: Piece) -> None:
         dialogue = self.last("AUTH")
         if dialogue is not None and self.is_response(piece.text, dialogue):
             self.turn = False
-            dialogue.said(piece)
+            dialogue.say(piece)
             return
         found = _COMMAND.match(piece.text)
         if found:
@@ -54,7 +54,7 @@ class SmtpPairing(OrderedPairing):
     def server(self, piece: Piece) -> None:
         line = _REPLY.match(piece.text) if piece.fragment.kind is Kind.LINE else None
         exchange = self._replying or self.holder(greeting=line is not None and line[1] in _GREETINGS)
-        exchange.heard(piece)
+        exchange.hear(piece)
         goes_on = line is None or line[2] == b"-"
         self._replying = exchange if goes_on else None
         if not goes_on:
@@ -62,7 +62,7 @@ class SmtpPairing(OrderedPairing):
         if line is not None and line[2] != b"-":
             self._reply(exchange, int(line[1]), piece.text)
 
-    def _reply(self, exchange: OpenExchange, code: int, line: bytes) -> None:
+    def _reply(self, exchange: Exchange, code: int, line: bytes) -> None:
         if exchange.verb == "AUTH" and code == 334:
             self.turn = True
             return
@@ -74,12 +74,12 @@ class SmtpPairing(OrderedPairing):
         worst = max(code, int(exchange.status or 0))
         self.reply(exchange, f"{code:03}", line)
         if worst != code:  # of several replies the worst counts
-            exchange.judged(f"{worst:03}", next(text for text in exchange.replies if text.startswith(b"%03d" % worst)))
+            exchange.judge(f"{worst:03}", next(text for text in exchange.replies if text.startswith(b"%03d" % worst)))
         self._wanted = max(0, self._wanted - 1)
         if not self._wanted:
             self._settled(exchange, code)
 
-    def _settled(self, exchange: OpenExchange, code: int) -> None:
+    def _settled(self, exchange: Exchange, code: int) -> None:
         if exchange.verb == "RCPT" and code < 400:
             self._accepted += 1
         elif exchange.verb == "MAIL" and code < 400:
@@ -91,5 +91,5 @@ class SmtpPairing(OrderedPairing):
         return max(1, self._accepted) if self.lmtp else 1
 
 
-def _is_last(exchange: OpenExchange) -> bool:
+def _is_last(exchange: Exchange) -> bool:
     return exchange.command.upper().split()[-1:] == [b"LAST"]
