@@ -64,7 +64,8 @@ class Stage:
         timer = self.loop.call_later(seconds, too_late)
         self.loop.run()
         timer.cancel()
-        assert not self.late, "nothing stopped the loop in time"
+        failed = [thread.error for thread in self._threads if thread.error is not None]
+        assert not self.late, f"nothing stopped the loop in time; peers failed with {failed}"
 
     def run_until(self, condition: Callable[[], bool]) -> None:
         """Run the loop until ``condition`` holds."""
@@ -98,19 +99,19 @@ class Peer(threading.Thread):
         self._play = play
         self._args_of_play = args
         self._value: Any = None
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             self._value = self._play(*self._args_of_play)
         except BaseException as error:
-            self._error = error
+            self.error = error
 
     def result(self) -> Any:
         self.join(TIME_LIMIT)
         assert not self.is_alive(), "a peer hangs"
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return self._value
 
 

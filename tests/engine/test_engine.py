@@ -67,7 +67,7 @@ def test_starttls_led_by_a_filter(make_talk: MakeTalk, certificates: Certificate
     def serve() -> bytes:
         assert talk.server.recv(100) == b"a NOOP\r\n"
         talk.server.sendall(b"a OK\r\n")
-        assert talk.server.recv(100) == b"meanwhile\r\n"
+        assert talk.server.recv(11, socket.MSG_WAITALL) == b"meanwhile\r\n"
         talk.server.sendall(b"* unasked\r\n")
         assert talk.server.recv(100) == b"b LOGIN\r\n"
         talk.server.sendall(b"b OK\r\n")
