@@ -100,9 +100,10 @@ class ImapScript:
     def __call__(self, peer: Peer) -> None:
         peer.send(self.greeting % self._listed(peer) if b"%b" in self.greeting else self.greeting)
         while line := _whole(peer):
-            tag, _, rest = line.partition(b" ")
-            verb, _, arguments = rest.rstrip(b"\r\n").partition(b" ")
-            if not self._answer(peer, tag, verb.upper(), arguments):
+            tag, verb, arguments = (*line.rstrip(b"\r\n").split(None, 2), b"", b"", b"")[:3]
+            if not verb:
+                peer.send(b"* BAD what\r\n")
+            elif not self._answer(peer, tag, verb.upper(), arguments):
                 return
 
     def _answer(self, peer: Peer, tag: bytes, verb: bytes, arguments: bytes) -> bool:

@@ -115,6 +115,14 @@ def test_a_client_that_has_left_is_not_waited_for_without_end() -> None:
     assert here.finished == "client closed while its commands waited for an answer"
 
 
+def test_too_much_ahead_of_an_answer_is_not_waited_for_without_end() -> None:
+    here = Table()
+    here.server_says(GREETING)
+    here.client_says(b"a LOGIN u p\r\n" + b"x" * 70000)
+    here.loop.advance(upgrade.LEFT_TIMEOUT + 1)
+    assert here.finished == "the client sent more than 65536 bytes ahead of an answer that did not come"
+
+
 def test_the_end_of_a_client_that_waits_for_nothing_is_passed_on_at_once() -> None:
     here = Table()
     here.server_says(GREETING)
@@ -132,7 +140,10 @@ def test_too_much_ahead_of_an_answer_stops_reading() -> None:
     assert here.client.reading
     here.client_says(b"c NOOP\r\n")
     assert not here.client.reading
+    here.loop.advance(upgrade.LEFT_TIMEOUT - 1)
     here.server_says(b"a NO no\r\n")
+    here.loop.advance(1000)
+    assert not here.finished
     assert here.client.reading
     assert here.took("server") == b"a LOGIN u p\r\n" + ahead + b"c NOOP\r\n"
 

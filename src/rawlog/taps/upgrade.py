@@ -22,10 +22,11 @@ from rawlog.engine.loop import Loop, Timer
 from rawlog.engine.relay import Relay
 from rawlog.events import Direction
 from rawlog.protocols.framing import LINE_LIMIT, Framer, Kind
-from rawlog.taps.dialects.base import Answer, BackendError, Dialect, Greeting, Offer, Step, Then
+from rawlog.taps.dialects.base import Answer, Dialect, Offer, Then
+from rawlog.taps.opening import Opening
 
 HELD_LIMIT = 64 * 1024  # client bytes that wait for an answer; beyond it the client is not read from
-LEFT_TIMEOUT = 60.0  # seconds for that answer when the client has sent its last byte: the relay's drain limit
+LEFT_TIMEOUT = 60.0  # seconds for that answer when nobody sees any more whether the client is there: the drain limit
 SERVER_LIMIT = 1024 * 1024  # server bytes without an end of line before login: no mail server does this
 GREETING_TIMEOUT = 10.0  # seconds from the connection to the backend's greeting, TLS included: security.md 6.2
 _REWRITTEN = (Kind.LINE, Kind.BLOCK)
@@ -76,12 +77,11 @@ class Upgrade:
         self._at = 0  # how much of it is done with
         self._stuck = False  # what is left of it waits for an answer of the server
         self._holding = False  # meanwhile the client's end is not passed on
-        self._left: Timer | None = None  # the client has ended meanwhile
+        self._left: Timer | None = None  # the client has ended meanwhile, or is not read from
         self._alone = False  # the command under way wants to be alone
         self._server = b""  # read from the server, not forwarded
         self._server_at = 0  # offset of self._server in the server's stream
-        self._greeting: Greeting | None = None
-        self._step: Step | None = None
+        self._opening: Opening | None = None
         self._busy = False  # a TLS handshake with the client goes on
         self._over = False
         self._greeted = False  # the client has heard something from the server
@@ -96,76 +96,46 @@ class Upgrade:
         self._relay.server.on_change = lambda: self._server_changed(review)
         self._relay.client.on_change = lambda: self._client_changed(review)
         if self._policy.backend_tls == "starttls":
-            self._greeting = self._dialect.starttls()
-            self._step = Step.READ_LINE
-            next(self._greeting)
+            self._open()
 
     # -- the backend's greeting ---------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        context = self._policy.backend_context
+        assert context is not None
+        self._opening = Opening(
+            self._relay.server,
+            self._dialect.starttls(),
+            context,
+            self._policy.backend_name,
+            on_tls=lambda: self._on_tls("server"),
+            on_done=self._opened,
+            on_failure=self._give_up,
+        )
+
+    def _opened(self, greeting: bytes) -> None:
+        """The server's leg is encrypted, and this is what the client is to see."""
+        self._opening = None
+        self._server = greeting
+        self._server_lines()
 
     def _from_server(self, data: bytes) -> bytes:
         if self._over:
             return b""
-        self._server += data
-        self._lead()
-        return b""
-
-    def _lead(self) -> None:
-        """Go on with the greeting dialogue as far as lines are there; when it is over, with what follows."""
-        while self._greeting is not None and self._step is Step.READ_LINE and b"\n" in self._server:
-            line, _, self._server = self._server.partition(b"\n")
-            self._advance(self._greeting, line + b"\n")
-        if self._greeting is not None and len(self._server) > LINE_LIMIT:
-            self._give_up(f"its greeting has a line of more than {LINE_LIMIT} bytes; check host and port")
-        if self._greeting is None and not self._over:
+        if self._opening is not None:
+            self._opening.feed(data)
+        else:
+            self._server += data
             self._server_lines()
-
-    def _advance(self, greeting: Greeting, line: bytes | None) -> None:
-        try:
-            wish = next(greeting) if line is None else greeting.send(line)
-            while isinstance(wish, bytes):
-                self._relay.server.write(wish)
-                wish = next(greeting)
-        except StopIteration as done:
-            self._greeting = None
-            self._server = done.value + self._server
-            return
-        except BackendError as error:
-            self._give_up(str(error))
-            return
-        self._step = wish
-        if wish is Step.START_TLS:
-            self._start_backend_tls()
-
-    def _start_backend_tls(self) -> None:
-        if self._server:
-            count = len(self._server)
-            self._give_up(f"it sent {count} bytes behind its answer to STARTTLS (response injection); don't trust it")
-            return
-        context = self._policy.backend_context
-        assert context is not None
-        name = self._policy.backend_name
-        self._relay.server.start_tls(context, server_side=False, server_hostname=name, on_done=self._backend_tls_done)
-
-    def _backend_tls_done(self, error: LegError | None) -> None:
-        if self._over:
-            return
-        if error is not None:
-            self._give_up(str(error))
-            return
-        self._on_tls("server")
-        assert self._greeting is not None
-        self._step = Step.READ_LINE
-        self._advance(self._greeting, None)
-        self._lead()
+        return b""
 
     def _no_greeting(self) -> None:
         self._give_up(f"it did not greet within {GREETING_TIMEOUT:g} s; check that it is healthy, and the port")
 
     def _client_changed(self, review: Callable[[], None]) -> None:
         """The client's leg has ended, perhaps, while commands of it wait: for their answer, but not for ever."""
-        if self._holding and self._relay.client.ended and self._left is None and not self._over:
-            sentence = f"{self._relay.client.end_reason} while its commands waited for an answer"
-            self._left = self._loop.call_later(LEFT_TIMEOUT, lambda: self._relay.finish(sentence))
+        if self._holding and self._relay.client.ended and not self._over:
+            self._start_waiting(f"{self._relay.client.end_reason} while its commands waited for an answer")
         review()
 
     def _server_changed(self, review: Callable[[], None]) -> None:
@@ -254,8 +224,13 @@ class Upgrade:
             self._relay.pause(Direction.IN)
         if len(self._client) > HELD_LIMIT:
             self._relay.client.pause()
+            self._start_waiting(f"the client sent more than {HELD_LIMIT} bytes ahead of an answer that did not come")
         else:
             self._relay.client.resume()
+
+    def _start_waiting(self, sentence: str) -> None:
+        if self._left is None:
+            self._left = self._loop.call_later(LEFT_TIMEOUT, lambda: self._relay.finish(sentence))
 
     def _stop_waiting(self) -> None:
         if self._left is not None:
@@ -383,8 +358,7 @@ class Upgrade:
         self._end(sentence)
 
     def _end(self, sentence: str) -> None:
-        self._over = True
-        self._timer.cancel()
+        self.closed()
         self._report(sentence)
         self._relay.finish(sentence)
 
@@ -393,7 +367,10 @@ class Upgrade:
             leg.write(data)
 
     def closed(self) -> None:
-        """The relay has ended."""
+        """The relay has ended, or will: nothing more is to be done."""
         self._over = True
         self._timer.cancel()
         self._stop_waiting()
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None  # it holds this object
