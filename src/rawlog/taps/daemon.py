@@ -5,28 +5,28 @@ connection that waits at a worker that has died is served by its successor. A re
 sockets and drains the old ones, so no connection is refused and no conversation ends. The master itself never reads a
 byte of anybody's mail.
 
-Knows: processes, signals, sockets to hand on. Must not know: protocols, recordings.
+Knows: processes and signals. Must not know: protocols, recordings.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rawlog.engine.loop import Loop
 from rawlog.errors import RawlogError
-from rawlog.settings.configuration import Configuration, Door
+from rawlog.settings.configuration import Configuration
 from rawlog.taps.build import Prepared, doors, prepare
-from rawlog.taps.listener import bind, bind_unix, close
+from rawlog.taps.sockets import Sockets
 from rawlog.taps.worker import check_user, run_worker
 
 FIRST_RESTART = 0.1  # seconds until a worker that died is replaced, doubled each time up to
 LAST_RESTART = 5.0  # this, so that one that can't start does not eat the machine
 STEADY = 60.0  # a worker that lived so long starts again without a wait
+SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
@@ -40,114 +40,105 @@ class _Worker:
 
 @dataclass
 class _State:
-    """What is in force: a configuration, and its sockets by door, one for each slot."""
+    """What is in force."""
 
     configuration: Configuration
     prepared: list[Prepared]
-    sockets: dict[Door, list[socket.socket]] = field(default_factory=dict)
+    count: int
+    sockets: Sockets
 
 
 class Daemon:
-    """``load`` gives the configuration, again at each SIGHUP; ``report`` gets sentences for the operator."""
+    """``load`` gives the configuration, again at each SIGHUP; ``report`` gets sentences for the operator.
+
+    Raises RawlogError when the configuration can't be served: then nothing was started.
+    """
 
     def __init__(self, load: Callable[[], Configuration], report: Callable[[str], None]) -> None:
         self._load = load
         self._report = report
+        self._state = self._read(None)
         self._loop = Loop()
         self._workers: dict[int, _Worker] = {}
         self._delays: dict[int, float] = {}
         self._ending = False
         self._alive = os.pipe()  # workers hold the reading end: it tells them when the master is gone
-        self._state = _State(*self._read())
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises RawlogError when it can't begin."""
-        self._bind(self._state, {})
+        """Serve until SIGTERM or SIGINT."""
         self._loop.add_signal(signal.SIGCHLD, self._reap)
         self._loop.add_signal(signal.SIGHUP, self._reload)
         self._loop.add_signal(signal.SIGTERM, lambda: self._end(signal.SIGTERM))
         self._loop.add_signal(signal.SIGINT, lambda: self._end(signal.SIGINT))
         self._start_all()
-        for door, sockets in self._state.sockets.items():
-            self._report(f"listening on {door.listen}" + (f" with {len(sockets)} sockets" if len(sockets) > 1 else ""))
+        for sentence in self._state.sockets.describe():
+            self._report(sentence)
         self._loop.run()
-        for door, sockets in self._state.sockets.items():
-            for sock in sockets:
-                close(sock, door.listen)
 
     # -- configuration ------------------------------------------------------------------------------------------
 
-    def _read(self) -> tuple[Configuration, list[Prepared]]:
+    def _read(self, old: Sockets | None) -> _State:
         configuration = self._load()
         prepared = prepare(configuration)
         if not doors(prepared):
             raise RawlogError(f"{configuration.file}: nothing to serve; set rawlog_backend in protocol imap {{ }}")
         check_user(configuration.settings.rawlog_user)
-        return configuration, prepared
-
-    def _bind(self, state: _State, old: dict[Door, list[socket.socket]]) -> None:
-        """Make the sockets of a state; those of ``old`` at the same place serve on."""
-        made: list[tuple[Door, socket.socket]] = []
-        count = self._slots(state)
-        try:
-            for door in doors(state.prepared):
-                state.sockets[door] = known = list(old.get(door, ()))
-                wanted = 1 if door.listen.unix_path is not None else count
-                while len(known) < wanted:
-                    known.append(_bound(door, reuse_port=wanted > 1 or bool(known)))
-                    made.append((door, known[-1]))
-        except RawlogError:
-            for door, sock in made:
-                close(sock, door.listen)
-            raise
-
-    def _slots(self, state: _State) -> int:
-        return state.configuration.settings.rawlog_workers or os.cpu_count() or 1
+        count = configuration.settings.rawlog_workers or os.cpu_count() or 1
+        return _State(configuration, prepared, count, Sockets(doors(prepared), count, old))
 
     def _reload(self) -> None:
         """SIGHUP: new workers with the new configuration; the old ones finish what they have."""
         if self._ending:
             return
+        old = self._state
         try:
-            fresh = _State(*self._read())
-            self._bind(fresh, self._state.sockets)
+            self._state = self._read(old.sockets)
         except RawlogError as error:
             self._report(f"reload: {error}; the old configuration stays in force")
             return
-        old, self._state = self._state, fresh
+        old.sockets.close(successor=self._state.sockets)
         leaving = list(self._workers)
         self._start_all()
         for pid in leaving:
             self._dismiss(pid, signal.SIGTERM)
-        for door, sockets in old.sockets.items():
-            for sock in sockets:
-                if sock not in fresh.sockets.get(door, ()):
-                    close(sock, door.listen)
         self._report("reload: the new configuration is in force")
 
     # -- workers ------------------------------------------------------------------------------------------------
 
     def _start_all(self) -> None:
-        for slot in range(self._slots(self._state)):
-            self._start(slot)
+        self._delays.clear()
+        for slot in range(self._state.count):
+            self._start(slot, self._state)
 
-    def _start(self, slot: int) -> None:
-        if self._ending:
+    def _start(self, slot: int, state: _State) -> None:
+        """Fork a worker, unless a reload or the end has come meanwhile."""
+        if self._ending or state is not self._state:
             return
-        pid = os.fork()
-        if not pid:
-            self._be_worker(slot)
+        # No signal in between: the child would write it into the socket by which signals wake the master.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            pid = os.fork()
+            if not pid:
+                self._be_worker(slot, state)
+        except OSError as error:
+            self._report(f"a worker can't be started: {error.strerror}; trying again")
+            self._loop.call_later(LAST_RESTART, lambda: self._start(slot, state))
+            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._workers[pid] = _Worker(slot, self._loop.monotonic())
 
-    def _be_worker(self, slot: int) -> None:
-        """The child's whole life. A socket that has no twin for this slot (unix) is shared by all."""
+    def _be_worker(self, slot: int, state: _State) -> None:
+        """The child's whole life. Until it listens to signals they end it: it has no conversations yet."""
         code = 1
         try:
             self._loop.close()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             os.close(self._alive[1])
-            state = self._state
-            sockets = {door: made[slot % len(made)] for door, made in state.sockets.items()}
-            run_worker(state.configuration, state.prepared, sockets, self._alive[0], self._report)
+            share = state.sockets.share(slot)
+            state.sockets.close_all_but(share)
+            run_worker(state.configuration, state.prepared, share, self._alive[0], self._report)
             code = 0
         except RawlogError as error:
             self._report(f"worker: {error}")
@@ -175,7 +166,8 @@ class Daemon:
         delay = 0.0 if lived > STEADY else self._delays.get(worker.slot, FIRST_RESTART)
         self._delays[worker.slot] = min(max(delay, FIRST_RESTART) * 2, LAST_RESTART)
         self._report(f"worker {pid} {_how(status)}; its conversations have ended; starting another")
-        self._loop.call_later(delay, lambda: self._start(worker.slot))
+        state = self._state
+        self._loop.call_later(delay, lambda: self._start(worker.slot, state))
 
     def _dismiss(self, pid: int, signum: signal.Signals) -> None:
         self._workers[pid].leaving = True
@@ -183,18 +175,16 @@ class Daemon:
 
     def _end(self, signum: signal.Signals) -> None:
         """SIGTERM: the workers drain, a second one ends them. SIGINT: now."""
-        again, self._ending = self._ending, True
-        for pid, worker in self._workers.items():
-            if again or signum is signal.SIGINT or not worker.leaving:  # a drain told twice is an end
-                self._dismiss(pid, signum)
+        if signum is signal.SIGTERM and not self._ending:
+            self._report("ending: no more connections; waiting for those that are there (again: end now)")
+        now = self._ending or signum is signal.SIGINT
+        if not self._ending:
+            self._ending = True
+            self._state.sockets.close()
+        for pid in self._workers:
+            self._dismiss(pid, signal.SIGINT if now else signal.SIGTERM)
         if not self._workers:
             self._loop.stop()
-
-
-def _bound(door: Door, *, reuse_port: bool) -> socket.socket:
-    if door.listen.unix_path is not None:
-        return bind_unix(door.listen.unix_path, mode=door.mode, user=door.user, group=door.group)
-    return bind(door.listen, reuse_port=reuse_port)
 
 
 def _how(status: int) -> str:

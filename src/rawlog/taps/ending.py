@@ -26,12 +26,14 @@ def drain(loop: Loop, gateways: Sequence[Gateway]) -> None:
         gateway.drain(partial(ended, gateway))
 
 
-def end_on_signals(loop: Loop, gateways: Sequence[Gateway], say: Callable[[str], None]) -> None:
-    """SIGTERM: drain; a second one, or SIGINT: end the conversations too."""
+def end_on_signals(
+    loop: Loop, gateways: Sequence[Gateway], say: Callable[[str], None], *, twice_is_now: bool = True
+) -> None:
+    """SIGTERM: drain; SIGINT: end the conversations too; so does a second SIGTERM, with ``twice_is_now``."""
 
     def first() -> None:
-        say("ending: no more connections; waiting for those that are there (again: end now)")
-        loop.add_signal(signal.SIGTERM, now)
+        say("ending: no more connections; waiting for those that are there" + (" (again: end now)" * twice_is_now))
+        loop.add_signal(signal.SIGTERM, now if twice_is_now else lambda: None)
         drain(loop, gateways)
 
     def now() -> None:

@@ -38,16 +38,32 @@ def bind_unix(path: str, *, mode: int, user: str = "", group: str = "") -> socke
     """The same for a unix socket with a mode and an owner; empty names leave what the process has."""
     sock = bind(Listen(unix_path=path))
     try:
+        dress(path, mode=mode, user=user, group=group)
+    except RawlogError:
+        close(sock, Listen(unix_path=path))
+        raise
+    return sock
+
+
+def dress(path: str, *, mode: int, user: str, group: str) -> None:
+    """Give a unix socket its mode and owner. Raises RawlogError when that is not possible."""
+    try:
         Path(path).chmod(mode)
         if user or group:
             uid = pwd.getpwnam(user).pw_uid if user else -1
             os.chown(path, uid, grp.getgrnam(group).gr_gid if group else -1)
     except (OSError, KeyError) as error:
-        sock.close()
         raise RawlogError(
             f"listener unix:{path}: its owner or mode can't be set: {error}; check user and group"
         ) from None
-    return sock
+
+
+def check_free(where: Listen) -> None:
+    """Raises RawlogError when somebody listens at a TCP address: with SO_REUSEPORT two daemons would share it."""
+    try:
+        _inet(where, reuse_port=False).close()
+    except OSError as error:
+        raise RawlogError(f"listener {where}: {_why(error)}") from error
 
 
 def close(sock: socket.socket, where: Listen) -> None:

@@ -6,7 +6,6 @@ when the master is gone, as soon as its conversations are over.
 
 from __future__ import annotations
 
-import gc
 import os
 import pwd
 import signal
@@ -21,19 +20,23 @@ from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, Door
 from rawlog.taps.build import Prepared, Tools, gateway_for, needs_keepers
 from rawlog.taps.ending import drain, end_on_signals
+from rawlog.taps.gateway import CONVERSATIONS_LIMIT
+from rawlog.taps.postlogin_process import close_to_others, make_room, settle_memory
 
 
 def run_worker(
     configuration: Configuration,
     prepared: Sequence[Prepared],
-    sockets: Mapping[Door, socket.socket],
+    sockets: Mapping[Door, Sequence[socket.socket]],
     master_alive: int,
     report: Callable[[str], None],
 ) -> None:
     """Give up root; serve until SIGTERM (drain), SIGINT (end), or until ``master_alive`` says that nobody is there."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    make_room(CONVERSATIONS_LIMIT)
     orders = start_keepers() if needs_keepers(prepared) else None
     become(configuration.settings.rawlog_user)
+    close_to_others()
     loop = Loop()
     flusher = Flusher(loop.call_later, now=loop.monotonic)
     tools = Tools(loop, flusher, None if orders is None else Keepers(loop, orders), report)
@@ -41,9 +44,10 @@ def run_worker(
     for each in prepared:
         gateway = gateway_for(each, configuration, tools)
         for door in each.plan.doors:
-            gateway.adopt(sockets[door], door.listen, haproxy=door.haproxy)
+            for sock in sockets.get(door, ()):
+                gateway.adopt(sock, door.listen, haproxy=door.haproxy)
         gateways.append(gateway)
-    end_on_signals(loop, gateways, report)
+    end_on_signals(loop, gateways, lambda sentence: None, twice_is_now=False)
 
     def orphaned(events: int) -> None:
         loop.unregister(master_alive)
@@ -51,8 +55,7 @@ def run_worker(
         drain(loop, gateways)
 
     loop.register(master_alive, orphaned, READ)
-    gc.collect()
-    gc.freeze()
+    settle_memory()
     loop.run()
     flusher.flush()
 
