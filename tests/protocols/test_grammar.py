@@ -26,6 +26,7 @@ def test_the_defaults_are_safe(grammar: Grammar) -> None:
     assert not grammar.long_line_is_secret(grammar.server, b"x")
     assert not grammar.is_harmless(grammar.client, b"x")
     assert not grammar.is_harmless(grammar.server, b"x")
+    assert grammar.may_be_repeated(b"x")
 
 
 def test_the_other_defaults_say_nothing(grammar: Grammar) -> None:

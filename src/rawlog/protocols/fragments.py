@@ -1,6 +1,6 @@
 """What the framer makes, and what it keeps of each direction while it makes it.
 
-Knows: fragments, lanes. Must not know: how a lane is cut; that is the framer's work.
+Knows: fragments, spans, lanes. Must not know: how a lane is cut; that is the framer's work.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Lane:
         "may_be_tls",
         "mode",
         "pin",
+        "said",
         "secret_at",
         "tape",
         "undecided",
@@ -87,4 +88,15 @@ class Lane:
         self.head: list[bytes] | None = None  # what is kept of the fragment in progress for the grammar
         self.window = b""  # the last bytes of a long line or dot block
         self.pin: int | None = None  # from here on it is not yet decided what is secret
+        self.said = b""  # the beginning of the last literal that is secret, or may be
         self.undecided: list[Fragment] = []  # complete, but behind the pin
+
+
+def within(spans: list[Span], start: int, end: int) -> tuple[Span, ...]:
+    """The parts of the spans that lie in [start, end), in order, joined where they overlap."""
+    joined: list[Span] = []
+    for a, b in sorted((max(a, start), min(b, end)) for a, b in spans if max(a, start) < min(b, end)):
+        if joined and a < joined[-1][1]:
+            a, b = joined[-1][0], max(b, joined.pop()[1])
+        joined.append((a, b))
+    return tuple(joined)

@@ -18,10 +18,11 @@ from dataclasses import replace
 from typing import ClassVar
 
 from rawlog.events import Direction
+from rawlog.protocols.echo import SECRET_LIMIT, Echo
 from rawlog.protocols.fragments import Fragment as Fragment
 from rawlog.protocols.fragments import Kind as Kind
 from rawlog.protocols.fragments import Lane as Lane
-from rawlog.protocols.fragments import Mode
+from rawlog.protocols.fragments import Mode, within
 from rawlog.protocols.fragments import Span as Span
 from rawlog.protocols.fragments import Switch as Switch
 from rawlog.protocols.grammar import Grammar
@@ -68,6 +69,7 @@ class Framer(Grammar):
         self._leading: int | None = None  # where server lines began that belong to the answer behind them
         self.failure: Exception | None = None  # a mistake in a grammar; everything is opaque and secret since then
         self.client.held = True  # until the server's first line: the server speaks first in every protocol here
+        self._echo = Echo()
         self._made: list[Fragment] = []
         if hold_limit is None:
             self._expect_tls()
@@ -133,12 +135,13 @@ class Framer(Grammar):
         self.client.held = False
 
     def expect_literal(self, lane: Lane, size: int, *, secret: bool = False, keep: int = 0) -> None:
-        """``size`` bytes of literal follow the line; up to ``keep`` of them are given to ``on_literal``."""
+        """``size`` bytes of literal follow the line; if they are not more than ``keep``, ``on_literal`` gets them."""
         if lane.mode is not Mode.REST:
             lane.mode = Mode.COUNTED
             lane.wanted = size
             lane.secret_at = lane.tape.start if secret else None
             lane.head = [] if size <= keep else None
+            lane.said = b""
 
     def expect_block(self, lane: Lane, *, secret: bool = False) -> None:
         """A dot block follows: lines up to one with a single dot (RFC 5321 4.5.2, RFC 1939 3)."""
@@ -250,7 +253,7 @@ class Framer(Grammar):
             return True
         line = tape.take(length)
         spans = self._line(lane, line)
-        self._emit(lane, Kind.LINE, line, _within(spans, lane.begin, tape.start) if spans else ())
+        self._emit(lane, Kind.LINE, line, within(spans, lane.begin, tape.start) if spans else ())
         return True
 
     def _line(self, lane: Lane, line: bytes) -> list[Span]:
@@ -258,8 +261,12 @@ class Framer(Grammar):
         if lane is self.client:
             spans = self.on_client_line(line, lane.begin)
             self._decide(lane, spans)
+            if spans and self.may_be_repeated(line):
+                for start, end in within(spans, lane.begin, lane.tape.start):
+                    self._echo.learn(line[start - lane.begin : end - lane.begin])
             return spans
-        return self._server_line(line, lane.begin)
+        repeated = self._echo.find(line, lane.begin) if self._echo.expected else []
+        return repeated + self._server_line(line, lane.begin)
 
     def _server_line(self, line: bytes, start: int) -> list[Span]:
         if not self.server_spoke:
@@ -280,6 +287,8 @@ class Framer(Grammar):
         return spans
 
     def _step_counted(self, lane: Lane) -> bool:
+        if lane.secret_at is not None or lane.pin is not None:
+            lane.said += lane.tape.peek(min(lane.wanted, SECRET_LIMIT - len(lane.said)))
         if lane.head is not None:
             part = lane.tape.take(lane.wanted)
             lane.head.append(part)
@@ -289,7 +298,10 @@ class Framer(Grammar):
         if lane.wanted and not lane.ended:
             return False
         lane.mode = Mode.LINES
-        self._emit(lane, Kind.LITERAL, secrets=self._end_secret(lane, lane.tape.start))
+        secrets = self._end_secret(lane, lane.tape.start)
+        if secrets and lane is self.client:
+            self._echo.learn(lane.said)
+        self._emit(lane, Kind.LITERAL, secrets=secrets)
         self.on_literal(lane, None if lane.head is None else b"".join(lane.head))
         return True
 
@@ -325,7 +337,8 @@ class Framer(Grammar):
     def _begin_long(self, lane: Lane) -> None:
         head = lane.tape.peek(LINE_LIMIT)
         lane.mode = Mode.LONG
-        lane.secret_at = lane.begin if self.long_line_is_secret(lane, head) else None
+        repeats = lane is self.server and self._echo.expected
+        lane.secret_at = lane.begin if repeats or self.long_line_is_secret(lane, head) else None
         lane.head = [head[: LINE_LIMIT - LONG_LINE_TAIL]]
         lane.window = b""
 
@@ -360,7 +373,9 @@ class Framer(Grammar):
     def _decide(self, lane: Lane, spans: list[Span]) -> None:
         """Give the fragments behind the pin their secrets, and hand them out when the pin is gone."""
         if lane.undecided and spans:
-            lane.undecided = [replace(f, secrets=_within([*f.secrets, *spans], f.start, f.end)) for f in lane.undecided]
+            lane.undecided = [replace(f, secrets=within([*f.secrets, *spans], f.start, f.end)) for f in lane.undecided]
+            if any(fragment.secrets for fragment in lane.undecided):
+                self._echo.learn(lane.said)
         if lane.pin is None and lane.undecided:
             self._made += lane.undecided
             lane.undecided = []
@@ -372,15 +387,10 @@ class Framer(Grammar):
             self._decide(lane, spans)
 
     def _harmless(self, lane: Lane) -> bool:
-        if lane.may_be_tls or (lane is self.server and not self.server_spoke):
+        if lane.may_be_tls or (lane is self.server and (self._echo.expected or not self.server_spoke)):
             return False
         try:
             return self.is_harmless(lane, lane.tape.peek(HEAD))
         except Exception as error:  # see _pump
             self._fail(error)
             return False
-
-
-def _within(spans: list[Span], start: int, end: int) -> tuple[Span, ...]:
-    """The parts of the spans that lie in [start, end), in order."""
-    return tuple(sorted((max(a, start), min(b, end)) for a, b in spans if max(a, start) < min(b, end)))

@@ -24,6 +24,10 @@ class Grammar:
         """A complete line of the server; gives its secret spans."""
         raise NotImplementedError
 
+    def may_be_repeated(self, line: bytes) -> bool:
+        """Whether a server may repeat the secrets of the client's line, which it takes for something else."""
+        return True
+
     def leads_answer(self, line: bytes) -> bool:
         """Whether a server's line belongs to the answer that follows it, as IMAP's CAPABILITY at login does."""
         return False

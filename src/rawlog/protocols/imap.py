@@ -219,8 +219,7 @@ class ImapFramer(Framer):
             name = _UNTAGGED.match(text)
             verb = name[1].upper() if name else b""
             return [] if verb in _STATUS else self._data_line(verb, text, start, name.end() if name else None)
-        self._tagged(text)
-        return []
+        return self._tagged(text, start)
 
     def _begin(self, text: bytes) -> None:
         """The first line: a greeting, else the conversation is recorded from behind its login, as by rawlog_dir."""
@@ -262,11 +261,18 @@ class ImapFramer(Framer):
             (size, secret), command.literal = command.literal, None
             self._literal(command, size, secret)
 
-    def _tagged(self, text: bytes) -> None:
+    def _tagged(self, text: bytes, start: int) -> list[Span]:
         match = _TAGGED.match(text)
-        tag = match[1][:TAG_LIMIT] if match else b""
-        if match is None or tag not in self._outstanding:
-            return
+        if match is None:
+            return []
+        tag, status = match[1][:TAG_LIMIT], match[2].upper()
+        if tag in self._outstanding:
+            self._answered(tag, status == b"OK")
+        elif status == b"BAD" and not self.client.tape.end:  # only this side is recorded: it may be a stray password
+            return [(start, start + match.end(1))]
+        return []
+
+    def _answered(self, tag: bytes, ok: bool) -> None:
         self._outstanding[tag] -= 1
         self._count -= 1
         if not self._outstanding[tag]:
@@ -277,7 +283,7 @@ class ImapFramer(Framer):
                 wait.earlier -= 1
             else:
                 self._wait = None
-                self._verdict(wait.what, match[2].upper() == b"OK")
+                self._verdict(wait.what, ok)
         elif command is not None and command.tag == tag and tag not in self._outstanding:
             command.answered = True
 
@@ -342,6 +348,10 @@ class ImapFramer(Framer):
             return False
         name = _UNTAGGED.match(head)
         return name is None or (name.end() < len(head) and not arguments.may_hold_secret(name[1].upper()))
+
+    def may_be_repeated(self, line: bytes) -> bool:
+        command = _COMMAND.match(line)
+        return command is None or not arguments.may_hold_secret(command[2].upper())
 
     def leads_answer(self, line: bytes) -> bool:
         return line[:12].upper() == b"* CAPABILITY"
