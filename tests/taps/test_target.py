@@ -59,11 +59,11 @@ HOSTILE = [
 def opened_by(
     target: Target, values: dict[str, str | bytes], instead: Template | None = None
 ) -> tuple[Recorder, str] | None:
-    """What the target answers."""
-    answers: list[tuple[Recorder, str] | None] = []
+    """What the target answers, None for a reason not to record."""
+    answers: list[tuple[Recorder, str] | NotRecorded] = []
     target.open(values, AT, "1-1", answers.append, instead=instead)
     (answer,) = answers
-    return answer
+    return None if isinstance(answer, NotRecorded) else answer
 
 
 class Place:
@@ -151,7 +151,7 @@ def test_homes_are_opened_by_the_keepers(tmp_path: Path) -> None:
     assert answers[0][1] == opened.path
     answers[0][0].close(AT, "done")
     answer(NotRecorded("no such home", expected=True))
-    assert answers[1] is None
+    assert answers[1] == NotRecorded("no such home", expected=True)
     assert told == ["not recorded: no such home"]
 
 
@@ -162,7 +162,8 @@ def test_homes_are_opened_by_the_keepers(tmp_path: Path) -> None:
 def test_who_has_no_home_or_uid_is_told(values: dict[str, str], word: str) -> None:
     keeper, told, answers = Keeper(), list[str](), list[object]()
     home_target(keeper, told).open({"user": "bob", **values}, AT, "1-1", answers.append)
-    assert (keeper.orders, answers) == ([], [None])
+    assert keeper.orders == []
+    assert [type(answer) for answer in answers] == [NotRecorded]
     assert "user bob" in told[0]
     assert word in told[0]
 

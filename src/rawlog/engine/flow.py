@@ -67,6 +67,9 @@ class Flow:
     # -- bytes --------------------------------------------------------------------------------------------------------
 
     def _forward(self, data: bytes) -> None:
+        if self.source.gate is not None:
+            self._forward_behind(self.source.gate, data)
+            return
         self.forwarded += len(data)
         if not self.target.write(data) and self.target.queued:
             self._stall()
@@ -77,6 +80,9 @@ class Flow:
         if self.source.tap is not None:
             self._tap(self.source.tap, data)
         assert self.filter is not None
+        if self.source.gate is not None and not self.source.gate():
+            self.discarded += len(data)
+            return
         self.forwarded += len(data)
         out = self.filter(data)
         if self.dead:
@@ -84,6 +90,17 @@ class Flow:
         if out:
             self.target.write(out)
         if self.target.queued:
+            self._stall()
+
+    def _forward_behind(self, gate: Callable[[], bool], data: bytes) -> None:
+        """Tap first, and forward only if the gate is open then."""
+        if self.source.tap is not None:
+            self._tap(self.source.tap, data)
+        if not gate():
+            self.discarded += len(data)
+            return
+        self.forwarded += len(data)
+        if not self.target.write(data) and self.target.queued:
             self._stall()
 
     def _tap(self, tap: Tap, data: bytes) -> None:

@@ -47,12 +47,15 @@ class Leg(Wire):
     ``ended``: nothing more comes, ``end_reason`` says why. ``truncated``: it ended without close_notify. ``broken``:
     nothing more can be sent, and why. ``hard``: the connection died, which is passed on as a reset. ``shut``: what was
     written went out, and the end of it too. ``tls`` says what a finished handshake agreed on.
+
+    ``gate`` turns the order of sending and recording round, for who must not lose a record: the tap sees bytes first,
+    and they go on only if the gate is open (True) then; None for everybody else.
     """
 
     # fmt: off
     __slots__ = (
-        "_cut", "_handshake", "_on_tls", "_shut_wanted", "_tunnel", "broken", "end_reason", "name", "on_change",
-        "on_data", "on_drained", "shut", "tap", "tls", "truncated",
+        "_cut", "_handshake", "_on_tls", "_shut_wanted", "_tunnel", "broken", "end_reason", "gate", "name",
+        "on_change", "on_data", "on_drained", "shut", "tap", "tls", "truncated",
     )
     # fmt: on
 
@@ -60,6 +63,7 @@ class Leg(Wire):
         super().__init__(loop, sock)
         self.name = name
         self.tap: Tap | None = None
+        self.gate: Callable[[], bool] | None = None
         self.tls: TlsInfo | None = None
         self.on_data: Callable[[bytes], None] = _nothing
         self.on_drained: Callable[[], None] = _nothing
@@ -140,17 +144,29 @@ class Leg(Wire):
 
     def write(self, data: bytes) -> bool:
         """Send ``data``, or queue what can't be sent; True when nothing is queued. Who writes much stops at False."""
-        if self._tunnel is not None or self._handshake is not None:
-            gone = self._write_secure(data)
-        elif not (gone := self._out.send(data, len(data))):
-            self._kept()
-        tap = self.tap
+        gate, tap = self.gate, self.tap
+        if gate is not None:
+            if tap is not None:
+                self._tap_written(tap, data)
+            return self._put(data) if gate() else not self.queued
+        gone = self._put(data)
         if tap is not None:
-            try:
-                tap(self._loop.now(), Direction.OUT, data)
-            except Exception as error:
-                self.tap_failed(error)
+            self._tap_written(tap, data)
         return gone
+
+    def _put(self, data: bytes) -> bool:
+        if self._tunnel is not None or self._handshake is not None:
+            return self._write_secure(data)
+        gone = self._out.send(data, len(data))
+        if not gone:
+            self._kept()
+        return gone
+
+    def _tap_written(self, tap: Tap, data: bytes) -> None:
+        try:
+            tap(self._loop.now(), Direction.OUT, data)
+        except Exception as error:
+            self.tap_failed(error)
 
     def _write_secure(self, data: bytes) -> bool:
         if self._handshake is not None:

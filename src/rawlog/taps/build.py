@@ -83,6 +83,7 @@ def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) 
         backend_plans=wanted.of_backend(),
         report=tools.report,
         find_user=partial(_fields, userdb) if userdb.configured else None,
+        on_error=settings.rawlog_on_error,
         refuse_bare_lf=settings.rawlog_smtp_bare_lf == "refuse",
         service=_service(plan),
     )

@@ -22,10 +22,12 @@ from rawlog.engine.relay import Relay
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.events import Direction
 from rawlog.protocols.framing import Framer
+from rawlog.recorder.directory import NotRecorded
 from rawlog.recorder.recorder import Recorder
 from rawlog.settings.backend import Backend
 from rawlog.settings.variables import Template
 from rawlog.taps.dialects import dialect_for
+from rawlog.taps.guard import Guard
 from rawlog.taps.observer import Answer, Observer
 from rawlog.taps.plan import Plan
 from rawlog.taps.upgrade import Policy, Upgrade
@@ -56,6 +58,7 @@ class Service:
     report: Callable[[str], None]
     find_user: Callable[[str], Mapping[str, str] | None] | None = None
     refuse_bare_lf: bool = True
+    on_error: str = "open"  # see guard.py
     service: str = ""
 
 
@@ -84,6 +87,8 @@ class Conversation:
         self._over = False
         self._implicit_tls = implicit_tls
         self._dialect = dialect_for(service.protocol)
+        refusal = self._dialect.refusal("The conversation can't be recorded at the moment")
+        self._guard = Guard(loop, service.on_error, refusal, self._report)
         self._observer = self._watch(Direction.IN, service.client_plans)
         self._backend_observer: Observer | None = None
         self._client.tap = self._observer.tap
@@ -154,6 +159,7 @@ class Conversation:
             on_tls=lambda leg: self._tls_on(leg, getattr(relay, leg)),
         )
         self._upgrade.begin()
+        self._guard.watch(relay, self._observers())
         relay.start()
 
     def _refuse(self, sentence: str) -> None:
@@ -235,8 +241,10 @@ class Conversation:
             values["home"] = Template(plan.home).expand(values)
         plan.target.open(values, at, self.name, partial(self._recorded, answer), instead=instead)
 
-    def _recorded(self, answer: Answer, opened: tuple[Recorder, str] | None) -> None:
-        if opened is None:
+    def _recorded(self, answer: Answer, opened: tuple[Recorder, str] | NotRecorded) -> None:
+        if isinstance(opened, NotRecorded):
+            if not opened.expected:
+                self._guard.refused(opened.reason)
             answer(None)
             return
         recorder, path = opened
@@ -277,6 +285,7 @@ class Conversation:
 
     def _ended(self, reason: str) -> None:
         self._over = True
+        self._guard.let_go()
         if self._upgrade is not None:
             self._upgrade.closed()
         lost = self._relay.undelivered if self._relay is not None else {}

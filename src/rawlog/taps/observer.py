@@ -88,6 +88,10 @@ class Observer:
             if not self._records:
                 closed()
 
+    def healthy(self) -> bool:
+        """Whether all that was seen is written down, as far as there is a recording; writes what waits."""
+        return all(record.healthy() for record in self._records)
+
     def forget(self) -> None:
         """Let go of who opened the recordings, and who wants to know the user."""
         self._records = []
@@ -177,6 +181,13 @@ class _Record:
             self._keep((chunk, in_tls, logged_in))
         else:
             self._write(chunk, in_tls)
+
+    def healthy(self) -> bool:
+        """Whether the recording has everything; writes what waits."""
+        if self._recorder is None:
+            return True
+        self._recorder.flush()
+        return self._recorder.healthy
 
     def mark(self, mark: Mark) -> None:
         """A mark of the leg."""

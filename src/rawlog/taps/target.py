@@ -26,7 +26,10 @@ from rawlog.settings.variables import Template
 OF_A_USER = frozenset(("user", "username", "domain", "home", "uid", "gid", "auth_user", "auth_username", "auth_domain"))
 
 Values = Mapping[str, "str | bytes"]
-Answer = Callable[["tuple[Recorder, str] | None"], None]  # the recorder and the path of its files; None: not recorded
+Answer = Callable[["tuple[Recorder, str] | NotRecorded"], None]  # the recorder and the path of its files, or why not
+
+
+OFF = NotRecorded("recording is switched off for this user", expected=True)
 
 
 class Target:
@@ -59,19 +62,18 @@ class Target:
         self._told: set[str] = set()
 
     def open(self, values: Values, at: int, name: str, answer: Answer, *, instead: Template | None = None) -> None:
-        """Answers with a recorder for the conversation ``name`` and the path of its files without the ending, or None.
+        """Answers with a recorder for the conversation ``name`` and the path of its files without ending, or why not.
 
         ``instead`` takes the place of the target's own directory.
         """
         directory = instead or self._directory
-        opened = self._open(directory, values, at) if directory is not None else None
-        answer(self.recorder(opened, name) if opened is not None else None)
+        answer(OFF if directory is None else self.recorder(self._open(directory, values, at), name))
 
-    def recorder(self, opened: Opened | NotRecorded, name: str) -> tuple[Recorder, str] | None:
-        """A recorder on open files; when there are none, says why."""
+    def recorder(self, opened: Opened | NotRecorded, name: str) -> tuple[Recorder, str] | NotRecorded:
+        """A recorder on open files; when there are none, reports why."""
         if isinstance(opened, NotRecorded):
             self._not_recorded(opened)
-            return None
+            return opened
         limit = self._limit(opened.path) if self._limit else None
         recorder = Recorder(
             self._encoder(), opened.sinks, name=name, report=self._report, flusher=self._flusher, limit=limit
