@@ -34,7 +34,18 @@ def refusing(peer: Peer) -> None:
             peer.send(b"%b NO no\r\n" % (tag[0] if tag in ([b"a"], [b"b"]) else b"*"))
 
 
-SERVERS: dict[str, Script] = {"willing": ImapScript(), "refusing": refusing, "deaf": deaf}
+def repeating(peer: Peer) -> None:
+    """A server that refuses everything and takes the first word of every line for a tag, as Dovecot does."""
+    peer.send(b"* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN] ready\r\n")
+    while line := peer.line():
+        words = line.split(None, 1)
+        if line.rstrip().endswith(b"}") or b"AUTHENTICATE" in line.upper():
+            peer.send(b"+ \r\n")
+        else:
+            peer.send(b"%b BAD what\r\n" % (words[0].strip() if words else b"*"))
+
+
+SERVERS: dict[str, Script] = {"willing": ImapScript(), "refusing": refusing, "repeating": repeating, "deaf": deaf}
 
 
 def say(gateway: RunningGateway, said: bytes, *, tls: bool) -> None:
@@ -65,6 +76,8 @@ def test_every_way_to_say_it(tmp_path: Path, server: str, template: str) -> None
     with FakeServer(SERVERS[server]) as fake:
         url = f"imap://127.0.0.1:{fake.port}"
         for number, (way, make) in enumerate(WAYS.items()):
+            if server == "repeating" and way.startswith("ends in the") and "literal" in way:
+                continue  # the server repeats half a literal, and nobody has seen its end
             with RunningGateway(url, tmp_path / str(number), template=template) as gateway:
                 say(gateway, make(SECRET), tls=False)
                 assert not leaks(SECRET, kept(gateway)), way
