@@ -35,22 +35,26 @@ class PostLoginTap:
         self._keep = keep
         self._on_full = on_full
         self._recorder: Recorder | None = None
-        self._early: list[tuple[int, Direction, bytes]] = []
+        self._early: list[tuple[int, Direction, bytes]] = []  # what was said before it is known what is needed
         self._early_size = 0
         self._masker: Masker | None = None
+        self._written = dict.fromkeys(Direction, 0)  # early bytes that are recorded, and will come out of the masker
         self._closed: tuple[int, str] | None = None
         leg.tap = self._hold
 
     def record(self, recorder: Recorder | None) -> None:
         """From now on it can be recorded, or it is known that it can't."""
-        self._recorder = recorder
         if recorder is None:
             self._leg.tap = None
             self._early.clear()
-        elif self._closed is not None:
+            return
+        self._recorder = recorder
+        if self._keep:
+            for at, direction, data in self._early:
+                self._write(recorder, at, direction, data)
+        self._look(recorder)
+        if self._closed is not None:
             self.close(*self._closed)
-        else:
-            self._look()
 
     def close(self, at: int, reason: str) -> None:
         """The conversation is over."""
@@ -58,7 +62,7 @@ class PostLoginTap:
         if self._recorder is None:
             return
         if self._early:
-            self._plug(self._recorder, None)
+            self._plug(self._recorder, self._masker_for(b""))
         if self._masker is not None:
             for direction in Direction:
                 self._give(self._recorder, self._masker.end(direction))
@@ -68,16 +72,21 @@ class PostLoginTap:
         self._early.append((at, direction, data))
         self._early_size += len(data)
         if self._recorder is not None:
-            self._look()
+            if self._keep:
+                self._write(self._recorder, at, direction, data)
+            self._look(self._recorder)
         elif self._early_size > EARLY_LIMIT:
             self._on_full()
 
-    def _look(self) -> None:
+    def _write(self, recorder: Recorder, at: int, direction: Direction, data: bytes) -> None:
+        self._written[direction] += len(data)
+        recorder.chunk(at, direction, data)
+
+    def _look(self, recorder: Recorder) -> None:
         """Decide, once the server has answered, what this conversation needs."""
-        assert self._recorder is not None
         answer = next((data for _, direction, data in self._early if direction is Direction.OUT), None)
         if answer is not None or self._early_size > EARLY_LIMIT:
-            self._plug(self._recorder, self._masker_for(answer or b""))
+            self._plug(recorder, self._masker_for(answer or b""))
 
     def _masker_for(self, answer: bytes) -> Masker | None:
         """What is needed to understand a conversation that goes on with ``answer``; None when nothing is."""
@@ -94,18 +103,22 @@ class PostLoginTap:
         """From now on the recorder gets everything, straight or through a masker."""
         early, self._early = self._early, []
         self._masker = masker
+        if masker is None:
+            self._leg.tap = recorder.chunk
+            return
 
         def masked(at: int, direction: Direction, data: bytes) -> None:
-            assert masker is not None
             self._give(recorder, masker.chunk(at, direction, data))
 
-        self._leg.tap = tap = recorder.chunk if masker is None else masked
+        self._leg.tap = masked
         for at, direction, data in early:
-            tap(at, direction, data)
+            masked(at, direction, data)
 
     def _give(self, recorder: Recorder, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Chunk):
-                recorder.chunk(event.at, event.direction, event.data)
+                known = min(self._written[event.direction], len(event.data))
+                self._written[event.direction] -= known
+                recorder.chunk(event.at, event.direction, event.data[known:])
             else:
                 recorder.mark(event.at, event.name, event.detail)
