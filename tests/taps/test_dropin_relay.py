@@ -55,9 +55,9 @@ def replay(login: Login, case: str) -> None:
     ]
     begin = next(number for number, (kind, text) in enumerate(transcript) if kind == "C" and b" LOGIN " in text)
     for number, (kind, text) in enumerate(transcript[begin + 1 :], begin + 1):
-        if all(other != "S" for other, _ in transcript[number:]):
-            break  # the mail process is dead, or the client gone: what it still said reached nobody
-        if kind == "C":
+        answers = [answer for other, answer in transcript[number:] if other == "S"]
+        heard = answers and not answers[0].startswith(b"* BYE Server shutting down")
+        if kind == "C" and heard:  # else the mail process was dead already
             login.say(text)
         elif kind == "S":
             login.answer(text)
