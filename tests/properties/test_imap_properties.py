@@ -86,6 +86,17 @@ def test_no_secret_survives_byte_by_byte(way: str) -> None:
             same(record(list(byte_by_byte(pieces))), whole)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("answer", [b" BAD what\r\n", b" NO what\r\n"])
+def test_no_secret_comes_back_as_a_tag(way: str, answer: bytes) -> None:
+    """From a server that takes each line for a command, also the literals' and the responses'."""
+    secret = b"Sesame0Secret"
+    client = WAYS[way](secret)
+    server = [(OUT, line.split()[0] + answer) for line in client.split(b"\n")[:-1] if line.split()]
+    outcome = record([GREETING, (IN, client), *server])
+    assert leaks(secret, outcome.masked[IN] + outcome.masked[OUT]) == []
+
+
 def test_there_are_many_ways_and_all_hold_the_secret() -> None:
     assert len(WAYS) >= 60
     for way, made in WAYS.items():

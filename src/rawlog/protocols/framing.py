@@ -214,6 +214,7 @@ class Framer(Grammar):
             return True
         if self.hold_limit is not None and lane.tape.size > self.hold_limit:
             lane.held = False
+            self._echo.learn(lane.tape.peek(SECRET_LIMIT))
             self.opaque(lane, secret=True)
             return True
         return False
