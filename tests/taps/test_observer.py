@@ -34,6 +34,13 @@ class KeptRecorder:
         assert not self.ended
         self.events.append(Chunk(at, direction, data))
 
+    @property
+    def healthy(self) -> bool:
+        return True
+
+    def flush(self) -> bool:
+        return False
+
     def mark(self, at: int | None, name: str, detail: dict[str, str]) -> None:
         self.events.append(Mark(at, name, detail))
 
@@ -50,7 +57,14 @@ class KeptRecorder:
 class Watch:
     """An observer, what it opened, and whom it announced."""
 
-    def __init__(self, *plans: Plan, keep: bool = False, refuse: bool = False, late: bool = False) -> None:
+    def __init__(
+        self,
+        *plans: Plan,
+        keep: bool = False,
+        refuse: bool = False,
+        late: bool = False,
+        timers: Timers | None = None,
+    ) -> None:
         self.opened: list[KeptRecorder] = []
         self.closed: list[str] = []
         self.answers: list[Callable[[], None]] = []  # of recorders that come late
@@ -58,7 +72,8 @@ class Watch:
         self.announced: list[str | None] = []
         self._refuse = refuse
         masker = Masker(ImapFramer(wire_compressed=True), keep=keep)
-        self.observer = Observer(masker, plans, self._open, on_login=self.announced.append)
+        later = timers.call_later if timers is not None else None
+        self.observer = Observer(masker, plans, self._open, on_login=self.announced.append, later=later)
 
     def _open(self, plan: Plan, user: str | None, at: int, answer: Answer) -> None:
         if self._refuse:
@@ -270,3 +285,92 @@ def test_who_waits_for_the_end_is_told_where_nothing_is_recorded() -> None:
     watch = Watch().says(GREETING)
     watch.close("gone")
     assert watch.closed == ["gone"]
+
+
+# -- what is put off ------------------------------------------------------------------------------------------------
+
+
+def names(recorder: KeptRecorder) -> list[str | bytes]:
+    return [event.data if isinstance(event, Chunk) else event.name for event in recorder.events]
+
+
+def test_nothing_is_put_off_before_the_login() -> None:
+    watch = Watch(plan(), timers=Timers()).says(GREETING, *FAILED, *LOGIN)
+    assert watch.announced == ["bob"]
+    assert names(watch.opened[0])[-2:] == [LOGIN[1][1], "login"]
+
+
+def test_after_the_login_understanding_is_put_off_for_a_moment() -> None:
+    timers = Timers()
+    watch = Watch(plan(), timers=timers).says(*WHOLE)
+    (only,) = watch.opened
+    assert AFTER[0][1] not in names(only)
+    assert watch.observer.seen[IN] == sum(len(data) for direction, data in WHOLE if direction is IN)
+    timers.advance(module.PUT_OFF)
+    assert names(only)[-2:] == [AFTER[0][1], AFTER[1][1]]
+    assert not timers.armed
+    watch.says(*AFTER)
+    timers.advance(module.PUT_OFF)
+    assert names(only)[-4:] == [AFTER[0][1], AFTER[1][1]] * 2
+
+
+def test_times_and_order_stay_also_with_marks() -> None:
+    timers = Timers()
+    watch = Watch(plan(), timers=timers).says(GREETING, *LOGIN)
+    watch.observer.tap(AT + 7, *AFTER[0])
+    watch.observer.mark(AT + 8, "undelivered", {})
+    watch.observer.tap(AT + 9, *AFTER[1])
+    timers.advance(1.0)
+    assert [event.at for event in watch.opened[0].events[-3:]] == [AT + 7, AT + 8, AT + 9]
+    watch.observer.mark(AT + 10, "tls", {})
+    assert names(watch.opened[0])[-1] == "tls"
+
+
+def test_no_more_is_put_off_than_the_limits() -> None:
+    timers = Timers()
+    watch = Watch(plan(), timers=timers).says(GREETING, *LOGIN)
+    (only,) = watch.opened
+    before = len(only.events)
+    watch.says(*[AFTER[0]] * (module.PUT_OFF_CHUNKS - 1))
+    assert len(only.events) == before
+    watch.says(AFTER[0])
+    assert len(only.events) == before + module.PUT_OFF_CHUNKS
+    watch.says((OUT, b"* 1 FETCH (BODY[] {99999}\r\n"), (OUT, b"x" * module.PUT_OFF_BYTES))
+    assert len(only.events) == before + module.PUT_OFF_CHUNKS + 2
+    assert watch.observer._backlog_bytes == 0
+
+
+def test_the_end_comes_behind_what_was_put_off() -> None:
+    timers = Timers()
+    watch = Watch(plan(), timers=timers).says(*WHOLE)
+    watch.close("gone")
+    assert watch.opened[0].side(IN).endswith(AFTER[0][1])
+    assert watch.opened[0].ended == ["gone"]
+    watch.observer.forget()
+    timers.advance(1.0)
+
+
+def test_who_asks_whether_all_is_written_does_not_get_less() -> None:
+    watch = Watch(plan(), timers=Timers()).says(*WHOLE)
+    assert watch.observer.healthy()
+    assert watch.opened[0].side(OUT).endswith(AFTER[1][1])
+
+
+def test_a_mistake_in_what_was_put_off_ends_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers = Timers()
+    watch = Watch(plan(), timers=timers).says(*WHOLE)
+
+    def mistake(*_: object) -> list[Event]:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(watch.observer._masker, "chunk", mistake)
+    with pytest.raises(ZeroDivisionError):
+        timers.advance(module.PUT_OFF)
+    watch.says(*AFTER)
+    timers.advance(1.0)
+    (only,) = watch.opened
+    assert only.marks()[-1] == "gap"
+    assert AFTER[0][1] not in names(only)
+    assert not watch.observer.healthy()
+    watch.close("gone")
+    assert only.ended == ["gone"]

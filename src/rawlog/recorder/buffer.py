@@ -12,9 +12,10 @@ from collections import Counter
 from rawlog.events import Direction
 from rawlog.recorder.sinks import Sink
 
-FULL = 64 << 10
+FULL = 48 << 10
 """Bytes that are written as one piece: one system call for hundreds of commands. Also what waits for a
-failed sink at most, beside the one read that met the failure."""
+failed sink at most, beside the one read that met the failure. With the 16 KiB that a gateway may put off
+understanding it is 64 KiB that a killed process may lose."""
 
 LARGE = 16 << 10
 """From this size on a piece is not copied together with others: the copy would cost more than the call."""
