@@ -222,7 +222,7 @@ class Conversation:
         """An observer for one leg; ``client`` is the direction of the client's commands on it."""
         framer = self._service.framer(client=client, wire_compressed=True)
         masker = Masker(framer, keep=self._service.keep_secrets)
-        return Observer(masker, plans, self._open_recorder, on_login=self._logged_in)
+        return Observer(masker, plans, self._open_recorder, on_login=self._logged_in, later=self._loop.call_later)
 
     def _logged_in(self, user: str | None) -> None:
         if user is None:
