@@ -85,8 +85,8 @@ class Relay:
         self._limits = limits
         self._on_end: Callable[[str], None] | None = on_end
         self._flows = {
-            Direction.IN: Flow(loop, client, server, self._stalled),
-            Direction.OUT: Flow(loop, server, client, self._stalled),
+            Direction.IN: self._flow(client, server, Direction.IN),
+            Direction.OUT: self._flow(server, client, Direction.OUT),
         }
         self.filters: MutableMapping[Direction, Filter | None] = _Filters(self._flows)
         self._closing = self._hard = False
@@ -97,6 +97,10 @@ class Relay:
         for leg in (client, server):
             leg.read_max = limits.read_max
             leg.on_change = self._review
+
+    def _flow(self, source: Leg, target: Leg, direction: Direction) -> Flow:
+        """What moves the bytes of one direction."""
+        return Flow(self._loop, source, target, self._stalled)
 
     @property
     def undelivered(self) -> dict[Direction, int]:

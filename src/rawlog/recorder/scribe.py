@@ -1,0 +1,267 @@
+"""Writes the journal of an unbreakable conversation into its files, each byte once, whoever dies in between.
+
+Knows: a journal in shared memory, an encoder that can be pickled, files that only we write. Must not know: sockets,
+what the bytes mean (the reader does). It is the recorder of :mod:`rawlog.engine.splice`: there nothing may wait in the
+memory of a process.
+
+A flush encodes all pieces, writes them, and then settles the journal: the sizes of the files and the encoder's state
+are stored, and count from one store on. Who is killed before that store leaves files that are longer than what counts;
+the successor cuts them to that size and does the same flush again, from the same state. When a file can't be written
+it is cut likewise, and the flush is tried again later; the journal takes what comes meanwhile, and what does not fit
+is counted and marked as a gap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from rawlog.engine.ledger import FULL, READ_MAX, Journal
+from rawlog.events import Chunk, Direction, Event, Mark
+from rawlog.formats.base import Encoder
+from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.gap import Gap, begin_line
+from rawlog.recorder.sinks import FileSink
+from rawlog.recorder.track import FIRST_RETRY, LAST_RETRY, advice_for, cause_of
+
+STEP = 64 << 10
+"""Bytes that are encoded, written and settled at a time."""
+SLOW_READ = 16 << 10
+"""Bytes of the largest read of a conversation that has to be understood: a step of it shall be short, too."""
+
+_SIDES = (Direction.IN, Direction.OUT)
+_Encoded = tuple[list[bytes], list[bytes]]
+
+
+class Reader(Protocol):
+    """What stands between the bytes and the record: it may mask, inflate, hold back. It can be pickled."""
+
+    @property
+    def slow(self) -> bool:
+        """Whether it has to understand what it sees."""
+
+    def chunk(self, at: int, direction: Direction, data: bytes) -> list[Event]:
+        """What is to be recorded now."""
+
+    def end(self, direction: Direction) -> list[Event]:
+        """The same at the end of a direction."""
+
+
+class _State:
+    """What must survive: pickled at each checkpoint."""
+
+    def __init__(self, encoder: Encoder, reader: Reader) -> None:
+        self.encoder = encoder
+        self.reader = reader
+        self.in_line = [False, False]
+        self.told = [0, 0]  # lost bytes that a gap in the files tells of
+        self.closed = False
+
+
+class Scribe:
+    """Records one conversation. ``files`` by direction; a direction without one is not recorded.
+
+    Made over a journal that a predecessor has left, it cuts the files to what counts and goes on from there; ``lapsed``
+    is True when that is not possible, since the state was too long to be kept.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        files: Mapping[Direction, FileSink],
+        encoder: Encoder,
+        reader: Reader,
+        *,
+        name: str,
+        report: Callable[[str], None],
+        flusher: Flusher,
+        now: Callable[[], int],
+    ) -> None:
+        self.name = name
+        self.journal = journal
+        self._files = files
+        self._report = report
+        self._flusher = flusher
+        self._now = now
+        self._told: set[str] = set()
+        self._retry_at = 0.0
+        self._delay = 0.0
+        self._trouble = ""
+        self._since: int | None = None
+        checkpoint = journal.checkpoint()
+        self._sizes = self._cut(checkpoint.sizes)
+        self.lapsed = checkpoint.start > 8 and not checkpoint.state
+        self._kept = checkpoint.state or pickle.dumps(_State(encoder, reader), protocol=5)
+        self._state: _State = pickle.loads(self._kept)
+        journal.on_dirty = self._dirty
+        journal.holed = list(journal.lost) != self._state.told
+        if journal.used or journal.holed:
+            self._dirty()
+
+    def _cut(self, wanted: tuple[int, int]) -> tuple[int, int]:
+        """Cut the files to what counts; their sizes then. Somebody else may have made one shorter."""
+        sizes = [0, 0]
+        for side, direction in enumerate(_SIDES):
+            file = self._files.get(direction)
+            if file is not None:
+                sizes[side] = min(wanted[side], os.fstat(file.fd).st_size)
+                with contextlib.suppress(OSError):
+                    os.ftruncate(file.fd, sizes[side])
+        return sizes[0], sizes[1]
+
+    def _dirty(self) -> None:
+        if self._since is None:
+            self._since = self._now()
+        self._flusher.add(self)
+
+    # -- a flush ------------------------------------------------------------------------------------------------------
+
+    @property
+    def behind(self) -> bool:
+        """Whether a predecessor has left so much that it should be flushed at once."""
+        return self.journal.used >= FULL or self.journal.holed
+
+    def flush(self) -> bool:
+        """Write what waits, unless a failed file is to be left alone for a while. True when something still waits."""
+        journal = self.journal
+        while journal.used or journal.holed:
+            if self._trouble and self._flusher.now() < self._retry_at:
+                return True
+            if not self._write(self._encode):
+                return True
+        return False
+
+    def _write(self, encode: Callable[[_Encoded], int]) -> bool:
+        """Encode and write a step, and settle it; False when a file can't be written."""
+        ledger = self.journal.ledger
+        before = ledger.current
+        ledger.work_on(self.journal.slot)
+        try:
+            encoded: _Encoded = ([], [])
+            self._settle(encode(encoded), encoded)
+        except OSError as error:
+            self._failed(error)
+            return False
+        finally:
+            ledger.work_on(before)
+        self._trouble, self._delay, self._since = "", 0.0, None
+        return True
+
+    def _settle(self, upto: int, encoded: _Encoded) -> None:
+        sizes = list(self._sizes)
+        for side, direction in enumerate(_SIDES):
+            file = self._files.get(direction)
+            if file is not None and encoded[side]:
+                before = file.written
+                file.write(b"".join(encoded[side]))
+                sizes[side] += file.written - before
+        self._kept = pickle.dumps(self._state, protocol=5)
+        self._sizes = sizes[0], sizes[1]
+        try:
+            self.journal.settle(upto, self._sizes, self._kept)
+        except ValueError:  # it is kept in this process only, and a successor says that it can't go on
+            self.journal.settle(upto, self._sizes, b"")
+        self.journal.holed = list(self.journal.lost) != self._state.told
+
+    def _encode(self, encoded: _Encoded, *, everything: bool = False) -> int:
+        """Some pieces as bytes for the files, and what is missing behind them; returns up to where.
+
+        In steps, so that who is killed often gets on.
+        """
+        reader, size, upto = self._state.reader, 0, self.journal.end
+        for at, direction, data, end in self.journal.pieces():
+            self._put(reader.chunk(at, direction, bytes(data)), encoded)
+            size += len(data)
+            if size >= STEP and not everything:
+                upto = end
+                break
+        self.journal.read_max = SLOW_READ if reader.slow else READ_MAX
+        if upto == self.journal.end:
+            self._tell_gap(encoded)
+        return upto
+
+    def _tell_gap(self, encoded: _Encoded) -> None:
+        lost = self.journal.lost
+        for side, direction in enumerate(_SIDES):
+            missing = lost[side] - self._state.told[side]
+            if missing:
+                gap = Gap(self._trouble or "no room in the journal", self._since, self._now())
+                gap.add(self._now(), direction, missing)
+                self._line(side, gap.line(direction), encoded)
+        self._state.told = list(lost)
+
+    def _put(self, events: list[Event], encoded: _Encoded) -> None:
+        state = self._state
+        for event in events:
+            if isinstance(event, Mark):
+                encoded[0].append(state.encoder.mark(event))
+                continue
+            side = 0 if event.direction is Direction.IN else 1
+            if event.direction in self._files:
+                state.in_line[side] = event.data[-1] != 10
+                encoded[side].append(state.encoder.chunk(event.at, event.direction, event.data))
+
+    def _line(self, side: int, line: bytes, encoded: _Encoded) -> None:
+        """A line of ours in the stream of a direction."""
+        text = b"\r\n" + line if self._state.in_line[side] else line
+        self._put([Chunk(self._now(), _SIDES[side], text)], encoded)
+
+    def _failed(self, error: OSError) -> None:
+        """Nothing of this flush counts: cut the files, and take back what encoder and reader have learned."""
+        self._cut(self._sizes)
+        self._state = pickle.loads(self._kept)
+        self._trouble = cause_of(error)
+        self._delay = min(self._delay * 2, LAST_RETRY) or FIRST_RETRY
+        self._retry_at = self._flusher.now() + self._delay
+        self._tell(
+            f"recording to {self._path()} failed: {self._trouble}; {advice_for(error)}; "
+            "the conversation goes on and recording is tried again"
+        )
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def close(self, at: int, reason: str) -> None:
+        """The conversation is over. Writes everything, and says what could not be written."""
+        self.flush()
+        if not self._state.closed and not self._write(lambda encoded: self._encode_end(at, reason, encoded)):
+            waiting = [0, 0]
+            for _, direction, data, _ in self.journal.pieces():
+                waiting[direction is Direction.OUT] += len(data)
+            lost = [waiting[side] + self.journal.lost[side] - self._state.told[side] for side in range(2)]
+            self._tell(f"{lost[0]} bytes of .in and {lost[1]} bytes of .out are not in the recording ({self._trouble})")
+            self.journal.release()
+        self._files = {}
+
+    def _encode_end(self, at: int, reason: str, encoded: _Encoded) -> int:
+        state = self._state
+        self._encode(encoded, everything=True)
+        for direction in _SIDES:
+            self._put(state.reader.end(direction), encoded)
+        self._put([Mark(at, "closed", {"reason": reason})], encoded)
+        for side, direction in enumerate(_SIDES):
+            encoded[side].append(state.encoder.end(direction))
+        state.closed = True
+        return self.journal.end
+
+    def stop(self, cause: str) -> None:
+        """Nothing more is recorded, and what waits neither; the files say so. For what always kills the recorder."""
+        self._tell(f"recording to {self._path()} stops: {cause}; the conversation goes on unrecorded")
+        encoded: _Encoded = ([], [])
+        for side in range(2):
+            self._line(side, begin_line(cause), encoded)
+        with contextlib.suppress(OSError):
+            self._settle(self.journal.end, encoded)
+        self.journal.release()
+
+    def _path(self) -> str:
+        return next(iter(self._files.values())).name.rpartition(".")[0] if self._files else "no file"
+
+    def _tell(self, sentence: str) -> None:
+        """Report something, once."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            with contextlib.suppress(Exception):
+                self._report(f"{self.name}: {sentence}")
