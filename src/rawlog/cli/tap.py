@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
         say("no --cert: made a self-signed certificate for today; clients will have to accept it")
     if keep:
         say("--secrets keep: the recordings will hold passwords")
+    end_on_signals(loop, [gateway], say)
     for address in addresses:
         say(f"listening on {gateway.listen(address)} for {backend}")
-    end_on_signals(loop, [gateway], say)
     loop.run()
     return 0
