@@ -1,12 +1,18 @@
-"""What a forked process must not hold: descriptors of others, which would keep their connections from ending.
+"""Descriptors that travel: those a forked process must not hold, and those that come with a message.
 
-Knows: descriptor numbers. Must not know: what any of them is.
+Knows: descriptor numbers, SCM_RIGHTS. Must not know: what any of them is. A descriptor that stays open where nobody
+knows of it keeps a connection from ending; so each one that comes in is closed on exec, each one too many at once.
 """
 
 from __future__ import annotations
 
+import array
 import os
+import socket
 from collections.abc import Collection
+
+_CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_SIZE = array.array("i").itemsize
 
 
 def keep_only(wanted: Collection[int]) -> None:
@@ -16,3 +22,19 @@ def keep_only(wanted: Collection[int]) -> None:
         if begin < fd:  # an empty range would be taken for one without end
             os.closerange(begin, fd)
         begin = fd + 1
+
+
+def receive(sock: socket.socket, size: int, count: int) -> tuple[bytes, list[int], bool]:
+    """One message of up to ``size`` bytes with up to ``count`` descriptors; and whether some got lost: they were more,
+    or this process may open no more. Raises OSError.
+
+    (``socket.recv_fds`` of Python 3.11 drops its flags, so that what it receives stays open on exec.)
+    """
+    data, ancillary, flags, _ = sock.recvmsg(size, socket.CMSG_SPACE(count * _SIZE), _CLOEXEC)
+    fds = array.array("i")
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % _SIZE])
+    for fd in fds[count:]:  # room for alignment may let one more in
+        os.close(fd)
+    return data, list(fds[:count]), bool(flags & socket.MSG_CTRUNC) or len(fds) > count

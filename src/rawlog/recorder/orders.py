@@ -16,6 +16,7 @@ from functools import partial
 
 from rawlog.engine.loop import READ, Loop, Timer
 from rawlog.events import Direction
+from rawlog.recorder.descriptors import receive
 from rawlog.recorder.directory import NotRecorded, shown
 from rawlog.recorder.keeper import EXPECTED, FILES, KEEPERS, MESSAGE_LIMIT, PROMISE, Order, encode_order
 from rawlog.recorder.naming import Opened
@@ -115,9 +116,11 @@ class Keepers:
 
     def _receive(self, events: int) -> None:
         try:
-            message, fds, _, _ = socket.recv_fds(self._sock, MESSAGE_LIMIT, len(Direction), _CLOEXEC)
+            message, fds, _ = receive(self._sock, MESSAGE_LIMIT, len(Direction))
         except BlockingIOError:
             return
+        except OSError:
+            message = b""
         if not message:
             self._lost()
             return
@@ -161,6 +164,3 @@ def _made(word: bytes, texts: list[str], fds: list[int]) -> Opened | NotRecorded
         return NotRecorded(f"{path}: its files did not get here: too many open files; raise the limit of the service")
     words = (name.partition(" ") for name in names)
     return Opened(path, {Direction(value): FileSink(fd, name) for (value, _, name), fd in zip(words, fds, strict=True)})
-
-
-_CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rawlog.engine.loop import READ, WRITE, Loop
+from rawlog.recorder.descriptors import receive
 from rawlog.taps.postlogin_request import LIMIT, is_complete
 
 DEADLINE = 10.0
@@ -21,7 +22,6 @@ DEADLINE = 10.0
 FDS_LIMIT = 4
 """Descriptors with one message: the client; from a drop-in also its socket and two files."""
 _STEP = 8192
-_CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Visitor:
 
     def _receive(self) -> None:
         try:
-            data, fds, flags, _ = socket.recv_fds(self._sock, _STEP, FDS_LIMIT, _CLOEXEC)
+            data, fds, cut = receive(self._sock, _STEP, FDS_LIMIT)
         except BlockingIOError:
             return
         except OSError:
@@ -100,7 +100,7 @@ class Visitor:
             return
         self.fds += fds
         self.data += data
-        self.cut = self.cut or bool(flags & socket.MSG_CTRUNC)
+        self.cut = self.cut or cut
         if is_complete(self.data):
             self._wait_for(0)
             self._on_message(self)
