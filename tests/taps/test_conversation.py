@@ -14,8 +14,8 @@ import pytest
 from rawlog.engine.leg import Leg
 from rawlog.errors import ConfigError
 from rawlog.formats.native import NativeDecoder, NativeEncoder
-from rawlog.taps import conversation as module
 from rawlog.taps import upgrade
+from rawlog.taps.ends import Ends
 from tests.support.backends import FakeServer, ImapScript
 from tests.support.certificates import BAD, certificates
 from tests.support.gateway import RunningGateway, eventually
@@ -91,7 +91,7 @@ def test_without_a_certificate_there_is_no_starttls(tmp_path: Path) -> None:
 
 
 def test_a_stranger_may_not_show_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_is_local", lambda address: False)
+    monkeypatch.setattr(Ends, "is_local", False)
     script = ImapScript()
     with FakeServer(script) as fake, RunningGateway(url("imap", fake), tmp_path, keep_secrets=True) as gateway:
         with gateway.dial() as peer:
@@ -110,29 +110,11 @@ def test_a_stranger_may_not_show_a_password(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_everybody_may_where_the_operator_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_is_local", lambda address: False)
+    monkeypatch.setattr(Ends, "is_local", False)
     fake = server("imap")
     with fake, RunningGateway(url("imap", fake), tmp_path, plaintext_login=True) as gateway, gateway.dial() as peer:
         assert b"LOGINDISABLED" not in peer.line()
         assert peer.command(b"a LOGIN bob secret").startswith(b"a OK")
-
-
-@pytest.mark.parametrize(
-    ("address", "local"),
-    [
-        ("127.0.0.1:993", True),
-        ("127.8.8.8:1", True),
-        ("[::1]:993", True),
-        ("unix", True),
-        ("192.0.2.1:993", False),
-        ("[2001:db8::1]:993", False),
-        ("[::ffff:127.0.0.1]:993", True),
-        ("", False),
-        ("localhost:1", False),
-    ],
-)
-def test_who_is_local(address: str, local: bool) -> None:
-    assert module._is_local(address) is local
 
 
 # -- servers that are none -----------------------------------------------------------------------------------------

@@ -86,6 +86,9 @@ def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) 
         on_error=settings.rawlog_on_error,
         refuse_bare_lf=settings.rawlog_smtp_bare_lf == "refuse",
         service=_service(plan),
+        proxies=settings.haproxy_trusted_networks,
+        proxy_timeout=settings.haproxy_timeout,
+        proxy_out=settings.rawlog_haproxy_out,
     )
     return Gateway(tools.loop, service)
 

@@ -6,7 +6,6 @@ Must not know: listeners, other conversations, configuration files.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 import ssl
@@ -18,6 +17,7 @@ from rawlog.dialogue.redact import Masker
 from rawlog.engine.connect import Endpoint, connect
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
+from rawlog.engine.proxyprotocol import write_v1, write_v2
 from rawlog.engine.relay import Relay
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.events import Direction
@@ -25,8 +25,10 @@ from rawlog.protocols.framing import Framer
 from rawlog.recorder.directory import NotRecorded
 from rawlog.recorder.recorder import Recorder
 from rawlog.settings.backend import Backend
+from rawlog.settings.values import Network
 from rawlog.settings.variables import Template
 from rawlog.taps.dialects import dialect_for
+from rawlog.taps.ends import Ends, ends_of, shown
 from rawlog.taps.guard import Guard
 from rawlog.taps.observer import Answer, Observer
 from rawlog.taps.plan import Plan
@@ -42,7 +44,8 @@ class Service:
     ``framer`` makes a grammar of the protocol (keyword arguments as of Framer). ``plaintext_login``: passwords are
     accepted without TLS from anywhere; from loopback and unix sockets they always are. ``find_user`` gives the fields
     of a user (``home``, ``uid``, ``gid`` ...), None for one that userdb does not know. ``service`` is Dovecot's name of
-    the service, which ``%s`` stands for; empty: the protocol's.
+    the service, which ``%s`` stands for; empty: the protocol's. ``proxies`` may send a PROXY header, within
+    ``proxy_timeout`` seconds, to listeners that expect one; ``proxy_out``: the backend gets one, ``v1`` or ``v2``.
     """
 
     protocol: str
@@ -60,10 +63,16 @@ class Service:
     refuse_bare_lf: bool = True
     on_error: str = "open"  # see guard.py
     service: str = ""
+    proxies: Sequence[Network] = ()
+    proxy_timeout: float = 3.0
+    proxy_out: str = "no"
 
 
 class Conversation:
-    """Begins with an accepted connection; ``on_end`` is called once when everything of it is closed."""
+    """Begins with an accepted connection; ``on_end`` is called once when everything of it is closed.
+
+    ``ends``: what is known of it better than by the socket.
+    """
 
     def __init__(
         self,
@@ -74,12 +83,13 @@ class Conversation:
         name: str,
         implicit_tls: bool,
         on_end: Callable[[Conversation], None],
+        ends: Ends | None = None,
     ) -> None:
         self.name = name
         self._loop = loop
         self._service = service
         self._on_end = on_end
-        self._peer, self._local = _address(sock.getpeername), _address(sock.getsockname)
+        self._ends = ends or ends_of(sock)
         self._client = Leg(loop, sock, "client")
         self._relay: Relay | None = None
         self._upgrade: Upgrade | None = None
@@ -88,6 +98,7 @@ class Conversation:
         self._implicit_tls = implicit_tls
         self._dialect = dialect_for(service.protocol)
         refusal = self._dialect.refusal("The conversation can't be recorded at the moment")
+        self._report = partial(_report, service.report, name)  # of no method: parts that hold it would hold us
         self._guard = Guard(loop, service.on_error, refusal, self._report)
         self._observer = self._watch(Direction.IN, service.client_plans)
         self._backend_observer: Observer | None = None
@@ -114,6 +125,8 @@ class Conversation:
             self._refuse(str(error))
             return
         server = Leg(self._loop, sock, f"backend {self._service.backend}")
+        if header := self._proxy_header():
+            server.write(header)  # before TLS, and before there is a tap: it is no part of the conversation
         if self._service.backend_plans:
             self._backend_observer = self._watch(Direction.OUT, self._service.backend_plans)
             server.tap = self._backend_observer.tap
@@ -129,6 +142,11 @@ class Conversation:
             on_done=lambda failure: self._server_tls(server, failure),
         )
 
+    def _proxy_header(self) -> bytes:
+        """What tells the backend who the client is, where that is asked for."""
+        write = {"v1": write_v1, "v2": write_v2}.get(self._service.proxy_out)
+        return write(self._ends.client, self._ends.listener) if write is not None else b""
+
     def _server_tls(self, server: Leg, error: LegError | None) -> None:
         if error is not None or self._over:
             server.close()
@@ -142,7 +160,7 @@ class Conversation:
         self._relay = relay = Relay(self._loop, self._client, server, on_end=self._ended)
         policy = Policy(
             client_tls=service.client_context,
-            plaintext_login=service.plaintext_login or _is_local(self._peer),
+            plaintext_login=service.plaintext_login or self._ends.is_local,
             refuse_bare_lf=service.refuse_bare_lf,
             backend_tls=service.backend.tls,
             backend_context=service.backend_context,
@@ -210,8 +228,10 @@ class Conversation:
             observer.mark(self._loop.now(), name, detail)
 
     def _opened(self) -> None:
-        detail = {"id": self.name, "protocol": self._service.protocol, "client": self._peer, "listener": self._local}
-        self._mark("opened", {**detail, "backend": str(self._service.backend)})
+        ends = self._ends
+        detail = {"id": self.name, "protocol": self._service.protocol, "client": shown(ends.client)}
+        detail |= {"proxy": shown(ends.proxy)} if ends.proxy is not None else {}
+        self._mark("opened", {**detail, "listener": shown(ends.listener), "backend": str(self._service.backend)})
 
     def _tls_on(self, name: str, leg: Leg) -> None:
         if leg.tls is not None:
@@ -271,15 +291,12 @@ class Conversation:
 
     def _values(self) -> dict[str, str]:
         return {
-            "rip": _host(self._peer),
-            "lip": _host(self._local),
+            "rip": self._ends.client.host if self._ends.client else "",
+            "lip": self._ends.listener.host if self._ends.listener else "",
             "service": self._service.service or self._service.protocol,
             "session": self.name,
             "pid": str(os.getpid()),
         }
-
-    def _report(self, sentence: str) -> None:
-        self._service.report(f"{self.name}: {sentence}")
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -319,7 +336,8 @@ class Conversation:
         tls, seen = self._client.tls, self._observer.seen
         words = {
             "user": self._observer.user or "-",
-            "client": self._peer,
+            "client": shown(self._ends.client),
+            **({"proxy": shown(self._ends.proxy)} if self._ends.proxy is not None else {}),
             "backend": str(self._service.backend),
             "tls": tls.version if tls else "-",
             "in": str(seen[Direction.IN]),
@@ -329,30 +347,8 @@ class Conversation:
         return " ".join(f"{key}={_word(value)}" for key, value in words.items()) + f" end={_word(reason)}"
 
 
-def _address(ask: Callable[[], object]) -> str:
-    """``host:port`` of one end of a socket, ``unix`` for a unix socket; empty when it is gone already."""
-    try:
-        name = ask()
-    except OSError:
-        return ""
-    if not isinstance(name, tuple):
-        return "unix"
-    host, port = str(name[0]), name[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _host(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]")
-
-
-def _is_local(address: str) -> bool:
-    if address == "unix":
-        return True
-    try:
-        ip = ipaddress.ip_address(_host(address))
-        return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback  # mapped: IPv4 on a listener for both
-    except ValueError:
-        return False
+def _report(report: Callable[[str], None], name: str, sentence: str) -> None:
+    report(f"{name}: {sentence}")
 
 
 def _word(value: str) -> str:

@@ -15,7 +15,9 @@ from functools import partial
 
 from rawlog.engine.loop import READ, Loop
 from rawlog.settings.backend import Listen
+from rawlog.taps.arrival import Arrival
 from rawlog.taps.conversation import Conversation, Service
+from rawlog.taps.ends import Ends
 from rawlog.taps.listener import bind, close, port_of
 
 CONVERSATIONS_LIMIT = 4000  # security.md 6.2
@@ -35,6 +37,7 @@ class Gateway:
         self._listeners: dict[socket.socket, Listen] = {}
         self._own: set[socket.socket] = set()
         self._haproxy: set[socket.socket] = set()
+        self._arrivals: set[Arrival] = set()
         self._conversations: set[Conversation] = set()
         self._resting = False
         self._on_idle: Callable[[], None] | None = None
@@ -75,6 +78,11 @@ class Gateway:
 
     def abort(self, reason: str) -> None:
         """End all conversations now."""
+        for arrival in self._arrivals:
+            arrival.cancel()
+            arrival.sock.close()
+        self._arrivals.clear()
+        self._ended(None)
         for conversation in list(self._conversations):
             conversation.abort(reason)
 
@@ -88,17 +96,34 @@ class Gateway:
                 if error.errno in EXHAUSTED:
                     self._rest(error)
                 return
-            if len(self._conversations) >= CONVERSATIONS_LIMIT:
+            if len(self._conversations) + len(self._arrivals) >= CONVERSATIONS_LIMIT:
                 self._service.report(f"more than {CONVERSATIONS_LIMIT} conversations; a connection is refused")
                 sock.close()
-                continue
-            self._start(sock, self._listeners[listener])
+            elif listener in self._haproxy:
+                self._await_header(sock, self._listeners[listener])
+            else:
+                self._start(sock, self._listeners[listener], None)
 
-    def _start(self, sock: socket.socket, where: Listen) -> None:
+    def _await_header(self, sock: socket.socket, where: Listen) -> None:
+        service = self._service
+        arrived = partial(self._arrived, where)
+        self._arrivals.add(Arrival(self._loop, sock, service.proxies, service.proxy_timeout, arrived))
+
+    def _arrived(self, where: Listen, arrival: Arrival, ends: Ends | None, refusal: str) -> None:
+        if ends is not None:
+            self._start(arrival.sock, where, ends)
+        else:
+            arrival.sock.close()
+            if refusal:
+                self._service.report(refusal)
+        self._arrivals.discard(arrival)
+        self._ended(None)
+
+    def _start(self, sock: socket.socket, where: Listen, ends: Ends | None) -> None:
         name = f"{os.getpid()}-{next(_names)}"
         try:
             conversation = Conversation(
-                self._loop, self._service, sock, name=name, implicit_tls=where.tls, on_end=self._ended
+                self._loop, self._service, sock, name=name, implicit_tls=where.tls, on_end=self._ended, ends=ends
             )
         except OSError as error:  # the peer is gone already, or descriptors are used up
             self._service.report(f"{name}: the connection can't be used: {error}")
@@ -109,7 +134,7 @@ class Gateway:
     def _ended(self, conversation: Conversation | None) -> None:
         if conversation is not None:
             self._conversations.discard(conversation)
-        if self._on_idle is not None and not self._conversations:
+        if self._on_idle is not None and not (self._conversations or self._arrivals):
             on_idle, self._on_idle = self._on_idle, None
             on_idle()
 
