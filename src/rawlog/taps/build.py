@@ -15,6 +15,8 @@ from pathlib import Path
 
 from rawlog.engine.connect import Endpoint
 from rawlog.engine.loop import Loop
+from rawlog.engine.memory import keep_freed_memory
+from rawlog.engine.relay import Limits
 from rawlog.formats.base import Encoder
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
@@ -86,6 +88,7 @@ def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) 
         on_error=settings.rawlog_on_error,
         refuse_bare_lf=settings.rawlog_smtp_bare_lf == "refuse",
         service=_service(plan),
+        limits=Limits(read_max=keep_freed_memory()),
         proxies=settings.haproxy_trusted_networks,
         proxy_timeout=settings.haproxy_timeout,
         proxy_out=settings.rawlog_haproxy_out,

@@ -18,7 +18,7 @@ from rawlog.engine.connect import Endpoint, connect
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
 from rawlog.engine.proxyprotocol import write_v1, write_v2
-from rawlog.engine.relay import Relay
+from rawlog.engine.relay import DEFAULT_LIMITS, Limits, Relay
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.events import Direction
 from rawlog.protocols.framing import Framer
@@ -63,6 +63,7 @@ class Service:
     refuse_bare_lf: bool = True
     on_error: str = "open"  # see guard.py
     service: str = ""
+    limits: Limits = DEFAULT_LIMITS
     proxies: Sequence[Network] = ()
     proxy_timeout: float = 3.0
     proxy_out: str = "no"
@@ -157,7 +158,7 @@ class Conversation:
 
     def _begin(self, server: Leg) -> None:
         service = self._service
-        self._relay = relay = Relay(self._loop, self._client, server, on_end=self._ended)
+        self._relay = relay = Relay(self._loop, self._client, server, on_end=self._ended, limits=service.limits)
         policy = Policy(
             client_tls=service.client_context,
             plaintext_login=service.plaintext_login or self._ends.is_local,

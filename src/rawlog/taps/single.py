@@ -11,6 +11,8 @@ from pathlib import Path
 
 from rawlog.engine.connect import Endpoint, resolve, unix
 from rawlog.engine.loop import Loop
+from rawlog.engine.memory import keep_freed_memory
+from rawlog.engine.relay import Limits
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.protocols.registry import framer_for
 from rawlog.recorder.flusher import Flusher
@@ -53,6 +55,7 @@ def single_gateway(
         client_plans=[Plan(target)],
         backend_plans=[],
         report=report,
+        limits=Limits(read_max=keep_freed_memory()),
     )
     return Gateway(loop, service)
 
