@@ -21,7 +21,10 @@ COMMANDS = {
     "demo": "see it work: an embedded mail server, a gateway in front, and what was recorded",
     "tap": "record conversations with one server, from one line, without a configuration file",
     "serve": "run the gateways that a configuration file asks for",
+    "ls": "list recordings: who, when, with what, how it ended",
     "show": "print recordings as conversations",
+    "redact": "copy recordings without their secrets, to show them to others",
+    "search": "find exchanges by user, command, status, latency or text",
     "conf": "check a configuration file and print what is in force",
     "user": "look a user up in the configured userdb",
 }
