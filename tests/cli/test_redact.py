@@ -20,9 +20,9 @@ def test_copies_of_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str
     told = capsys.readouterr().out.splitlines()
     assert told[0] == f"1 recordings copied to {tmp_path / 'safe'}"
     assert told[1] == "2 secrets replaced"
-    assert told[2].split() == ["2", "LOGIN"]
+    assert [line.split() for line in told[2:]] == [["1", "LOGIN"], ["1", "literals"]]
     copy = tmp_path / "safe" / original.name
-    assert b"XXXXXXXX" in copy.read_bytes()
+    assert b"a1b LOGIN alice@example.com {8+}\r\n" in copy.read_bytes()
     assert copy.stat().st_mode & 0o777 == 0o600
     assert copy.parent.stat().st_mode & 0o777 == 0o700
 
