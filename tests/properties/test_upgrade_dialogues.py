@@ -1,10 +1,11 @@
-"""Dialogues that the gateway leads itself: with a server that is reached by STARTTLS, and in protocols without tags."""
+"""Dialogues on the way to the login: with a server reached by STARTTLS, without tags, with a client far ahead."""
 
 from __future__ import annotations
 
 import pytest
 
 from rawlog.engine.leg import LegError
+from rawlog.taps import upgrade
 from tests.support.table import Table
 
 BACKEND = [
@@ -83,3 +84,35 @@ def test_managesieve_says_its_capabilities_again_in_tls() -> None:
     assert here.took("server") == b"CAPABILITY\r\n"
     here.server_says(b'"IMPLEMENTATION" "x"\r\nOK\r\n')
     assert here.took("client") == b'"IMPLEMENTATION" "x"\r\nOK\r\n'
+
+
+# -- a client that is far ahead ------------------------------------------------------------------------------------
+
+GREETING = b"* OK [CAPABILITY IMAP4rev1] ready\r\n"
+SHOWN = b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"
+
+
+def test_many_commands_ahead_go_by_and_by_as_the_server_answers() -> None:
+    here = Table()
+    here.server_says(GREETING)
+    here.client_says(b"a NOOP\r\n" * 2000)
+    assert not here.client.reading
+    answered = 0
+    while waiting := here.took("server").count(b"a NOOP\r\n"):
+        assert waiting <= upgrade.AHEAD_LIMIT
+        here.server_says(b"a OK\r\n" * waiting)
+        answered += waiting
+    assert answered == 2000
+    assert here.client.reading
+    assert here.took("client") == SHOWN + b"a OK\r\n" * 2000
+
+
+@pytest.mark.parametrize("line", [b"\n", b"x\n", b"a STARTTLS\r\n"])
+def test_lines_that_nobody_answers_are_not_taken_without_end(line: bytes) -> None:
+    here = Table(client_tls=None)
+    here.server_says(GREETING)
+    here.client_says(line * 10_000)
+    assert not here.client.reading
+    assert len(here.took("server")) <= upgrade.AHEAD_LIMIT * len(line)
+    here.loop.advance(upgrade.LEFT_TIMEOUT + 1)
+    assert here.finished == "the client sent too much ahead of an answer that did not come"

@@ -120,7 +120,7 @@ def test_too_much_ahead_of_an_answer_is_not_waited_for_without_end() -> None:
     here.server_says(GREETING)
     here.client_says(b"a LOGIN u p\r\n" + b"x" * 70000)
     here.loop.advance(upgrade.LEFT_TIMEOUT + 1)
-    assert here.finished == "the client sent more than 65536 bytes ahead of an answer that did not come"
+    assert here.finished == "the client sent too much ahead of an answer that did not come"
 
 
 def test_the_end_of_a_client_that_waits_for_nothing_is_passed_on_at_once() -> None:
@@ -135,17 +135,18 @@ def test_too_much_ahead_of_an_answer_stops_reading() -> None:
     here = Table()
     here.server_says(GREETING)
     here.client_says(b"a LOGIN u p\r\n")
-    ahead = b"b NOOP\r\n" * (upgrade.HELD_LIMIT // 8)
+    ahead = b"b NOOP {%d+}\r\n" % upgrade.HELD_LIMIT
+    ahead += b"x" * (upgrade.HELD_LIMIT - len(ahead))
     here.client_says(ahead)
     assert here.client.reading
-    here.client_says(b"c NOOP\r\n")
+    here.client_says(b"x" * 100)
     assert not here.client.reading
     here.loop.advance(upgrade.LEFT_TIMEOUT - 1)
     here.server_says(b"a NO no\r\n")
     here.loop.advance(1000)
     assert not here.finished
     assert here.client.reading
-    assert here.took("server") == b"a LOGIN u p\r\n" + ahead + b"c NOOP\r\n"
+    assert here.took("server") == b"a LOGIN u p\r\n" + ahead + b"x" * 100
 
 
 def test_an_unfinished_line_does_not_stop_reading() -> None:
@@ -366,16 +367,6 @@ def test_a_mistake_in_a_grammar_costs_the_understanding_only(monkeypatch: pytest
     assert here.took("client") == SHOWN + b"a OK done\r\n* half a line\r\n"
     assert here.took("server") == b"a NOOP\r\nb NOOP\r\n"
     assert here.told == ["the conversation is not understood any more; it goes on"]
-
-
-def test_many_small_commands_cost_no_more_than_their_bytes() -> None:
-    here = Table()
-    here.server_says(GREETING)
-    commands = b"a NOOP\r\n" * 2000
-    here.client_says(commands)
-    here.server_says(b"a OK\r\n" * 2000)
-    assert here.took("server") == commands
-    assert here.took("client") == SHOWN + b"a OK\r\n" * 2000
 
 
 def test_every_pair_of_cuts_gives_the_same() -> None:

@@ -26,6 +26,7 @@ from rawlog.taps.dialects.base import Answer, Dialect, Offer, Then
 from rawlog.taps.opening import Opening
 
 HELD_LIMIT = 64 * 1024  # client bytes that wait for an answer; beyond it the client is not read from
+AHEAD_LIMIT = 500  # commands without any word of the server; more cost this machine time that others pay for
 LEFT_TIMEOUT = 60.0  # seconds for that answer when nobody sees any more whether the client is there: the drain limit
 SERVER_LIMIT = 1024 * 1024  # server bytes without an end of line before login: no mail server does this
 GREETING_TIMEOUT = 10.0  # seconds from the connection to the backend's greeting, TLS included: security.md 6.2
@@ -79,6 +80,7 @@ class Upgrade:
         self._holding = False  # meanwhile the client's end is not passed on
         self._left: Timer | None = None  # the client has ended meanwhile, or is not read from
         self._alone = False  # the command under way wants to be alone
+        self._ahead = 0  # commands since the server's last word
         self._server = b""  # read from the server, not forwarded
         self._server_at = 0  # offset of self._server in the server's stream
         self._opening: Opening | None = None
@@ -177,6 +179,7 @@ class Upgrade:
         self._server, self._server_at = self._server[end - begin :], end
         if forward:
             self._greeted = True
+            self._ahead = 0
             self._timer.cancel()
             self._write(self._relay.client, b"".join(forward))
         if self._framer.is_lost(Direction.OUT):
@@ -222,9 +225,9 @@ class Upgrade:
         if not self._holding:
             self._holding = True
             self._relay.pause(Direction.IN)
-        if len(self._client) > HELD_LIMIT:
+        if len(self._client) > HELD_LIMIT or self._ahead >= AHEAD_LIMIT:
             self._relay.client.pause()
-            self._start_waiting(f"the client sent more than {HELD_LIMIT} bytes ahead of an answer that did not come")
+            self._start_waiting("the client sent too much ahead of an answer that did not come")
         else:
             self._relay.client.resume()
 
@@ -255,18 +258,18 @@ class Upgrade:
         while (end := self._client.find(b"\n", self._at) + 1) > 0:
             line = self._client[self._at : end]
             alone = self._dialect.alone(line)
-            if (alone or self._alone) and self._framer.unanswered():
+            if self._ahead >= AHEAD_LIMIT or ((alone or self._alone) and self._framer.unanswered()):
                 self._stuck = True
                 return b""
             self._alone = alone
             answer = self._dialect.answer(line, self._offer())
             if answer is None:
-                self._at = end
+                self._at, self._ahead = end, self._ahead + 1
                 return line
             if self._framer.unanswered():  # answers come in the order of the commands
                 self._stuck = True
                 return b""
-            self._at = end
+            self._at, self._ahead = end, self._ahead + 1
             self._reply(answer)
             if answer.then is not Then.GO_ON:
                 return b""
