@@ -28,7 +28,8 @@ from rawlog.recorder.sinks import FileSink
 from rawlog.recorder.track import FIRST_RETRY, LAST_RETRY, advice_for, cause_of
 
 STEP = 64 << 10
-"""Bytes that are encoded, written and settled at a time."""
+PIECES = 128
+"""Bytes, and pieces, that are encoded, written and settled at a time: who is killed often must get on."""
 SLOW_READ = 16 << 10
 """Bytes of the largest read of a conversation that has to be understood: a step of it shall be short, too."""
 
@@ -167,15 +168,12 @@ class Scribe:
         self.journal.holed = list(self.journal.lost) != self._state.told
 
     def _encode(self, encoded: _Encoded, *, everything: bool = False) -> int:
-        """Some pieces as bytes for the files, and what is missing behind them; returns up to where.
-
-        In steps, so that who is killed often gets on.
-        """
+        """Some pieces as bytes for the files, and what is missing behind them; returns up to where."""
         reader, size, upto = self._state.reader, 0, self.journal.end
-        for at, direction, data, end in self.journal.pieces():
+        for number, (at, direction, data, end) in enumerate(self.journal.pieces(), 1):
             self._put(reader.chunk(at, direction, bytes(data)), encoded)
             size += len(data)
-            if size >= STEP and not everything:
+            if (size >= STEP or number >= PIECES) and not everything:
                 upto = end
                 break
         self.journal.read_max = SLOW_READ if reader.slow else READ_MAX

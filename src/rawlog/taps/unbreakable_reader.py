@@ -6,12 +6,9 @@ know: sockets, files, journals. It is pickled at each checkpoint, so it holds no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from rawlog.dialogue.redact import Masker
 from rawlog.events import Chunk, Direction, Event
-
-if TYPE_CHECKING:
-    from rawlog.dialogue.redact import Masker
+from rawlog.protocols.registry import framer_for
 
 EARLY_LIMIT = 32 << 10
 """Bytes of a client that are held until the server's first answer; who sends more before it waits for no COMPRESS."""
@@ -56,9 +53,6 @@ class PostLoginReader:
         """The server has answered the login, or nothing will be known of that."""
         self._decided = True
         if not self._keep or b"COMPRESS=DEFLATE" in answer:  # Dovecot's answer to a login has all capabilities
-            from rawlog.dialogue.redact import Masker
-            from rawlog.protocols.registry import framer_for
-
             framer = framer_for("pop3" if answer.startswith(b"+") else "imap", wire_compressed=True)
             framer.authenticated = True
             self._masker = Masker(framer, keep=self._keep)
