@@ -19,9 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.events import Direction
 from tests.support import mailclients
+from tests.support.collector import Collector, side
 from tests.support.dovecot import DovecotServer
-from tests.support.golden import normal
+from tests.support.golden import normal, without_stamps
 from tests.support.postlogin import recording_on
 from tests.support.serving import Serving, as_worker, rows
 
@@ -301,6 +303,20 @@ def test_7_debug_says_why_nothing_is_recorded(
             f"user {NOHOME}: userdb returns no home; mail_home does not count",
         ]
     assert said == (expected if debug else [])
+
+
+def test_8_tcp(dovecot: DovecotServer, serve: Callable[..., Serving], trust: ssl.SSLContext) -> None:
+    with Collector() as collector, serve(f"rawlog_dir = tcp:127.0.0.1:{collector.port}\n") as gateway:
+        mailclients.imap(gateway.ports["imap"], CAROL, dovecot.users[CAROL], trust)
+        mailclients.pop3(gateway.ports["pop3"], CAROL, dovecot.users[CAROL])
+        mailclients.sieve(gateway.ports["sieve"], CAROL, dovecot.users[CAROL])  # not this one, as in Dovecot
+        ends = gateway.ends(3)
+        streams = collector.finished(2)
+    assert [f"files=tcp:127.0.0.1:{collector.port}" in line for line in ends] == [True, True, False]
+    assert re.match(rb"\d{10}\.\d{6} O: \* CAPABILITY ", streams[0])
+    theirs = [[without_stamps(half) for half in pair] for pair in dovecot.rawlogs(CAROL)]
+    for stream in streams:  # what Dovecot itself recorded of these sessions
+        assert [side(stream, direction) for direction in (Direction.IN, Direction.OUT)] in theirs
 
 
 @pytest.mark.parametrize("where", ["file", "override"])

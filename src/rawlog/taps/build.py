@@ -6,6 +6,7 @@ rights or can fail (keys, certificates, names of hosts) is prepared once, before
 
 from __future__ import annotations
 
+import importlib
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -30,12 +31,15 @@ from rawlog.settings.options import RawlogOptions
 from rawlog.settings.userdb import Userdb
 from rawlog.settings.variables import Template
 from rawlog.taps import tls
+from rawlog.taps.collectors import SCHEME, CollectorTarget, Outstanding, collector_of
 from rawlog.taps.conversation import Service
+from rawlog.taps.dialects import dialect_for
 from rawlog.taps.gateway import Gateway
 from rawlog.taps.plan import Part, Plan
 from rawlog.taps.single import endpoints
 from rawlog.taps.target import HomeTarget, Target
 
+COLLECTED = ("imap", "pop3")  # protocols whose rawlog_dir may be tcp:, as in Dovecot
 PLACES_LIMIT = 1000  # directories whose free space is remembered
 Report = Callable[[str], None]
 
@@ -49,21 +53,33 @@ class Prepared:
     backend_context: ssl.SSLContext | None
     endpoints: Sequence[Endpoint]
     postlogin: RawlogOptions | None
+    collector: Sequence[Endpoint] | None
 
 
 def prepare(configuration: Configuration) -> list[Prepared]:
-    """Read keys and certificates, look up hosts. Raises RawlogError for what is missing or wrong."""
+    """Read keys and certificates, look up hosts. Raises RawlogError for what is missing or wrong.
+
+    Modules that are else imported when they are needed are imported now: who serves may not be able to read them.
+    """
+    for plan in configuration.gateways():
+        dialect_for(plan.backend.protocol)
+    if any(section.driver == "sql" for section in configuration.userdbs):
+        importlib.import_module("sqlite3")
     return [_prepared(configuration, plan) for plan in configuration.gateways()]
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What the gateways of one worker share. ``keepers`` make files in homes; None where nobody asked for them."""
+    """What the gateways of one worker share. ``keepers`` make files in homes; None where nobody asked for them.
+
+    ``outstanding``: recordings that are on their way to a collector.
+    """
 
     loop: Loop
     flusher: Flusher
     keepers: Keepers | None
     report: Report
+    outstanding: Outstanding
 
 
 def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) -> Gateway:
@@ -71,7 +87,7 @@ def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) 
     plan, settings = prepared.plan, prepared.plan.settings
     protocol = plan.backend.protocol
     userdb = configuration.userdb()
-    wanted = _Wanted(plan, configuration, tools)
+    wanted = _Wanted(prepared, configuration, tools)
     service = Service(
         protocol=protocol,
         backend=plan.backend,
@@ -81,7 +97,7 @@ def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) 
         plaintext_login=not settings.disable_plaintext_auth and settings.ssl != "required",
         keep_secrets=settings.gateway_secrets == "keep",
         framer=partial(framer_for, protocol),
-        client_plans=wanted.of_clients(prepared.postlogin, userdb.configured),
+        client_plans=wanted.of_clients(userdb.configured),
         backend_plans=wanted.of_backend(),
         report=tools.report,
         find_user=partial(_fields, userdb) if userdb.configured else None,
@@ -109,23 +125,23 @@ def doors(prepared: Sequence[Prepared]) -> list[Door]:
 class _Wanted:
     """The recordings that one protocol's settings ask for."""
 
-    def __init__(self, plan: GatewayPlan, configuration: Configuration, tools: Tools) -> None:
-        self._plan = plan
+    def __init__(self, prepared: Prepared, configuration: Configuration, tools: Tools) -> None:
+        self._prepared = prepared
+        self._plan = plan = prepared.plan
         self._settings = plan.settings
         self._tools = tools
         self._debug = configuration.settings.debug
 
-    def of_clients(self, postlogin: RawlogOptions | None, has_users: bool) -> list[Plan]:
+    def of_clients(self, has_users: bool) -> list[Plan]:
         """Recordings of the client's leg."""
-        settings, plans = self._settings, []
+        settings, postlogin = self._settings, self._prepared.postlogin
+        plans = []
         if self._plan.protocol == "lmtp":
             if settings.lmtp_rawlog_dir:
                 plans.append(Plan(self._target(settings.lmtp_rawlog_dir), split_at_tls=True))
         elif settings.rawlog_dir or has_users:
             part = Part.ALL if settings.rawlog_prelogin else Part.FROM_LOGIN
-            plans.append(
-                Plan(self._target(settings.rawlog_dir), part, userdb_field="rawlog_dir", home=settings.mail_home)
-            )
+            plans.append(Plan(self._user_target(), part, userdb_field="rawlog_dir", home=settings.mail_home))
         if postlogin is not None:
             plans.append(Plan(self._home_target(postlogin), Part.FROM_LOGIN))
         if self._plan.prelogin_directory is not None:
@@ -142,9 +158,26 @@ class _Wanted:
         directory = directories.get(self._plan.protocol, settings.login_proxy_rawlog_dir)
         return [Plan(self._target(directory), split_at_tls=True, home=settings.mail_home)] if directory else []
 
+    def _user_target(self) -> Target:
+        directory, ends = self._settings.rawlog_dir, self._prepared.collector
+        files = self._target(directory)
+        if ends is None:
+            return files
+        return CollectorTarget(
+            self._tools.loop,
+            ends,
+            directory,
+            files=files,
+            outstanding=self._tools.outstanding,
+            flusher=self._tools.flusher,
+            report=self._tools.report,
+            session_bytes=self._settings.rawlog_max_session_size or 0,
+        )
+
     def _target(self, directory: str) -> Target:
+        """Files below a directory; nowhere for a collector, of which there was a warning where it means nothing."""
         return Target(
-            Template(directory) if directory else None,
+            Template(directory) if directory and not directory.startswith(SCHEME) else None,
             self._encoder,
             flusher=self._tools.flusher,
             report=self._tools.report,
@@ -182,7 +215,14 @@ def _prepared(configuration: Configuration, plan: GatewayPlan) -> Prepared:
             verify=settings.ssl_client_require_valid_cert,
             minimum=minimum,
         )
-    return Prepared(plan, for_clients, for_backend, endpoints(backend), _postlogin_options(configuration, plan))
+    return Prepared(
+        plan=plan,
+        client_context=for_clients,
+        backend_context=for_backend,
+        endpoints=endpoints(backend),
+        postlogin=_postlogin_options(configuration, plan),
+        collector=collector_of(settings.rawlog_dir) if plan.protocol in COLLECTED else None,
+    )
 
 
 def _service(plan: GatewayPlan) -> str:

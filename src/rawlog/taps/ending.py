@@ -12,32 +12,44 @@ from functools import partial
 from rawlog.engine.loop import Loop
 from rawlog.taps.gateway import Gateway
 
+Last = Callable[[Callable[[], None]], None]
 
-def drain(loop: Loop, gateways: Sequence[Gateway]) -> None:
-    """Take no more connections, and stop the loop when the last conversation is over."""
+
+def at_once(then: Callable[[], None]) -> None:
+    """Nothing else is to be waited for."""
+    then()
+
+
+def drain(loop: Loop, gateways: Sequence[Gateway], last: Last = at_once) -> None:
+    """Take no more connections, and stop the loop when the last conversation is over, and then ``last`` is through."""
     waiting = set(gateways)
 
     def ended(gateway: Gateway) -> None:
         waiting.discard(gateway)
         if not waiting:
-            loop.stop()
+            last(loop.stop)
 
     for gateway in gateways:
         gateway.drain(partial(ended, gateway))
 
 
 def end_on_signals(
-    loop: Loop, gateways: Sequence[Gateway], say: Callable[[str], None], *, twice_is_now: bool = True
+    loop: Loop,
+    gateways: Sequence[Gateway],
+    say: Callable[[str], None],
+    *,
+    twice_is_now: bool = True,
+    last: Last = at_once,
 ) -> None:
     """SIGTERM: drain; SIGINT: end the conversations too; so does a second SIGTERM, with ``twice_is_now``."""
 
     def first() -> None:
         say("ending: no more connections; waiting for those that are there" + (" (again: end now)" * twice_is_now))
         loop.add_signal(signal.SIGTERM, now if twice_is_now else lambda: None)
-        drain(loop, gateways)
+        drain(loop, gateways, last)
 
     def now() -> None:
-        drain(loop, gateways)
+        drain(loop, gateways, last)
         for gateway in gateways:
             gateway.abort("the gateway was ended")
 

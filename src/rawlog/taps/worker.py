@@ -19,6 +19,7 @@ from rawlog.recorder.keeper import start_keepers
 from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, Door
 from rawlog.taps.build import Prepared, Tools, gateway_for, needs_keepers
+from rawlog.taps.collectors import Outstanding
 from rawlog.taps.ending import drain, end_on_signals
 from rawlog.taps.gateway import CONVERSATIONS_LIMIT
 from rawlog.taps.postlogin_process import close_to_others, make_room, settle_memory
@@ -39,7 +40,8 @@ def run_worker(
     close_to_others()
     loop = Loop()
     flusher = Flusher(loop.call_later, now=loop.monotonic)
-    tools = Tools(loop, flusher, None if orders is None else Keepers(loop, orders), report)
+    outstanding = Outstanding()
+    tools = Tools(loop, flusher, None if orders is None else Keepers(loop, orders), report, outstanding)
     gateways = []
     for each in prepared:
         gateway = gateway_for(each, configuration, tools)
@@ -47,12 +49,12 @@ def run_worker(
             for sock in sockets.get(door, ()):
                 gateway.adopt(sock, door.listen, haproxy=door.haproxy)
         gateways.append(gateway)
-    end_on_signals(loop, gateways, lambda sentence: None, twice_is_now=False)
+    end_on_signals(loop, gateways, lambda sentence: None, twice_is_now=False, last=outstanding.wait)
 
     def orphaned(events: int) -> None:
         loop.unregister(master_alive)
         report("the master process is gone; ending when the conversations are over")
-        drain(loop, gateways)
+        drain(loop, gateways, outstanding.wait)
 
     loop.register(master_alive, orphaned, READ)
     settle_memory()
