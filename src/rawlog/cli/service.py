@@ -17,7 +17,7 @@ from rawlog.taps.postlogin_master import is_child_of_master, say
 from rawlog.taps.postlogin_service import serve_under_master
 
 USAGE = """\
-usage: rawlog-service [-b] [-t] [-I] [-f in|out]
+usage: rawlog-service [-b] [-t] [-I] [-f in|out] [--relay fast|unbreakable]
 
 The post-login service of Dovecot. Its master starts it; in dovecot.conf:
 
@@ -36,6 +36,8 @@ Who has a directory dovecot.rawlog in the home is recorded there.
   -t         a time stamp at the beginning of each line
   -I         the client's address in the files' names
   -f in|out  record one direction only
+  --relay unbreakable
+             conversations outlive the process that records them; see the guide
 """
 
 
@@ -55,11 +57,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read(words: list[str]) -> PostLoginOptions:
     written: RawlogOptions | None = None
+    unbreakable = False
     try:
+        unbreakable, words = _relay(words)
         written, rest = parse_options(words)
         if rest:
             raise ConfigError(f"{rest[0]}: no such option")
     except ConfigError as error:
         written = None
         say(f"nothing is recorded: {error}; correct it in service postlogin")
-    return PostLoginOptions(written, debug="DEBUG" in os.environ, trusted=frozenset((0, os.geteuid())))
+    trusted = frozenset((0, os.geteuid()))
+    return PostLoginOptions(written, debug="DEBUG" in os.environ, trusted=trusted, unbreakable=unbreakable)
+
+
+def _relay(words: list[str]) -> tuple[bool, list[str]]:
+    """Whether ``--relay unbreakable`` was asked for, and the other words. Raises ConfigError."""
+    if "--relay" not in words:
+        return False, words
+    place = words.index("--relay")
+    value = words[place + 1] if place + 1 < len(words) else ""
+    if value not in ("fast", "unbreakable"):
+        raise ConfigError(f"--relay {value}: write fast or unbreakable")
+    return value == "unbreakable", words[:place] + words[place + 2 :]

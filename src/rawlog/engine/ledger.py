@@ -41,7 +41,7 @@ READ_MAX = 128 << 10
 """Bytes of the largest piece."""
 SLOT = 1024
 BLOB = 1 << 20
-"""Bytes of the longest state. Pages that are never written take no memory."""
+"""Bytes of the longest state. It is read and written, not mapped: Dovecot limits address space (vsz_limit)."""
 PIPES = 8192
 """Pipes that can be owned: two for each conversation that stands still, and some."""
 INLINE = 416
@@ -68,16 +68,18 @@ class Ledger:
     ``reclaim()`` is called when all areas are taken; it has to settle some journals.
     """
 
-    def __init__(self, places: int, areas: int = 512, fd: int | None = None) -> None:
+    def __init__(self, places: int, areas: int = 128, fd: int | None = None) -> None:
         self.places = places
         self._slots = 8 * (_HEAD + PIPES)
-        self._blobs = -(-(self._slots + places * SLOT) // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._areas = self._blobs + places * 2 * BLOB
-        size = self._areas + areas * AREA
+        self._areas = -(-(self._slots + places * SLOT) // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._blobs = self._areas + areas * AREA
         self.fd = os.memfd_create("rawlog-ledger", os.MFD_CLOEXEC) if fd is None else fd
-        if fd is None:
-            os.ftruncate(self.fd, size)
-        self.bytes = memoryview(mmap.mmap(self.fd, size))
+        try:
+            os.ftruncate(self.fd, self._blobs + places * 2 * BLOB)
+            self.bytes = memoryview(mmap.mmap(self.fd, self._blobs))
+        except OSError:
+            os.close(self.fd)
+            raise
         self.words = self.bytes.cast("Q")
         self.reclaim: Callable[[], None] = _nothing
         self._free_areas = list(range(areas))
@@ -133,10 +135,9 @@ class Ledger:
         self.words[begin + _CHECKPOINTS] = 8
         self.words[begin + _STATE] = LIVE
 
-    def blob(self, slot: int, copy: int) -> memoryview:
-        """Room for a long state."""
-        begin = self._blobs + (2 * slot + copy) * BLOB
-        return self.bytes[begin : begin + BLOB]
+    def blob(self, slot: int, copy: int) -> int:
+        """Where a long state begins."""
+        return self._blobs + (2 * slot + copy) * BLOB
 
     # -- areas --------------------------------------------------------------------------------------------------------
 
@@ -282,7 +283,8 @@ class Journal:
         if length <= INLINE:
             state = bytes(self._bytes[8 * begin + 32 : 8 * begin + 32 + length])
         else:
-            state = bytes(self.ledger.blob(self.slot, self._words[self._word + _COPY])[:length])
+            where = self.ledger.blob(self.slot, self._words[self._word + _COPY])
+            state = os.pread(self.ledger.fd, length, where)
         return Checkpoint(start, (size_in, size_out), state)
 
     def settle(self, upto: int, sizes: tuple[int, int], state: bytes) -> None:
@@ -298,7 +300,7 @@ class Journal:
         if len(state) <= INLINE:
             self._bytes[8 * begin + 32 : 8 * begin + 32 + len(state)] = state
         else:
-            self.ledger.blob(self.slot, copy)[: len(state)] = state
+            os.pwrite(self.ledger.fd, state, self.ledger.blob(self.slot, copy))
         self._words[self._word + _COPY] = copy
         self._start = upto
         if upto == self._appended:

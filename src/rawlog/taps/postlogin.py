@@ -32,6 +32,9 @@ from rawlog.taps.postlogin_reports import Reports
 from rawlog.taps.postlogin_request import DROPIN, Request, parse_request, speaker
 from rawlog.taps.postlogin_session import Session
 from rawlog.taps.postlogin_visitor import Visitor
+from rawlog.taps.unbreakable import Unbreakable
+from rawlog.taps.unbreakable_place import Card
+from rawlog.taps.unbreakable_session import UnbreakableSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class PostLoginOptions:
     ``written`` None: nothing is recorded, since the options are wrong. ``debug``: say also why users without a
     directory are not recorded. ``trusted``: the users whose mail processes may ask for anybody: root, and our own
     where Dovecot runs without root; anybody else whom the socket's mode lets in is recorded as that user only.
+    ``unbreakable``: a holder keeps the conversations, so that they outlive who relays them (``rawlog_relay``).
     """
 
     written: RawlogOptions | None
@@ -48,6 +52,7 @@ class PostLoginOptions:
     debug: bool = False
     trusted: frozenset[int] = frozenset((0,))
     limits: Limits = field(default_factory=Limits)
+    unbreakable: bool = False
 
 
 class PostLogin:
@@ -60,8 +65,11 @@ class PostLogin:
         self._report = report
         self._reports = Reports(loop, report)
         self._flusher = Flusher(loop.call_later)
-        self._sessions: set[Session] = set()
+        self._sessions: set[Session | UnbreakableSession] = set()
         self.door = Door(loop, self._came, self._reports.tell)
+        self._house = (
+            Unbreakable(loop, self.door, limits=options.limits, report=report) if options.unbreakable else None
+        )
 
     def flush(self) -> None:
         """Write what all recordings have waiting."""
@@ -71,6 +79,13 @@ class PostLogin:
         """End all conversations: what is queued is still delivered."""
         for session in list(self._sessions):
             session.finish(reason)
+        if self._house is not None:
+            self._house.finish(reason)
+
+    def replace_workers(self) -> None:
+        """Let new processes relay what goes on; no conversation ends."""
+        if self._house is not None:
+            self._house.replace_worker()
 
     # -- a request ----------------------------------------------------------------------------------------------------
 
@@ -132,25 +147,46 @@ class PostLogin:
 
     # -- a recording --------------------------------------------------------------------------------------------------
 
-    def _session(self, client: socket.socket, server: socket.socket) -> Session:
-        keep, limits = self._options.keep_secrets, self._options.limits
-        return Session(self._loop, client, server, keep_secrets=keep, on_end=self._ended, limits=limits)
+    def _session(self, client: socket.socket, server: socket.socket) -> Session | UnbreakableSession:
+        if self._house is None:
+            return self._ordinary(client, server, self._ended)
+        return UnbreakableSession(self._house, client, server, ordinary=self._ordinary, on_end=self._ended)
 
-    def _record(self, session: Session, user: str, made: Opened | NotRecorded) -> None:
+    def _ordinary(self, client: socket.socket, server: socket.socket, on_end: Callable[[Session], None]) -> Session:
+        keep, limits = self._options.keep_secrets, self._options.limits
+        return Session(self._loop, client, server, keep_secrets=keep, on_end=on_end, limits=limits)
+
+    def _record(self, session: Session | UnbreakableSession, user: str, made: Opened | NotRecorded) -> None:
         """Brings a session its files; without them it goes on unrecorded."""
         if isinstance(made, Opened):
             assert self._options.written is not None
-            session.record(self._recorder(user, self._options.written, made.sinks))
+            self._give(session, user, self._options.written, made.sinks)
         else:
             self._reports.tell(f"rawlog({shown(user)}): not recorded: {made.reason}", cause=made.reason)
             session.record(None)
+
+    def _give(
+        self,
+        session: Session | UnbreakableSession,
+        user: str,
+        written: RawlogOptions,
+        sinks: Mapping[Direction, FileSink],
+    ) -> None:
+        """The files, to whoever writes them."""
+        if isinstance(session, Session):
+            session.record(self._recorder(user, written, sinks))
+            return
+        files = [(direction, sink.name) for direction, sink in sinks.items()]
+        keep = self._options.keep_secrets
+        card = Card(f"rawlog({shown(user)})", written.stamps, written.boundaries, keep, files)
+        session.hand_over(card, sinks, lambda: self._recorder(user, written, sinks))
 
     def _recorder(self, user: str, written: RawlogOptions, sinks: Mapping[Direction, FileSink]) -> Recorder:
         encoder = PairEncoder(written.stamps, written.boundaries)
         name = f"rawlog({shown(user)})"
         return Recorder(encoder, sinks, name=name, report=self._report, flusher=self._flusher)
 
-    def _begin(self, session: Session, answered: bool) -> None:
+    def _begin(self, session: Session | UnbreakableSession, answered: bool) -> None:
         self._sessions.add(session)
         if answered:
             session.start()
@@ -158,7 +194,7 @@ class PostLogin:
             session.abort("the mail process is gone")
         self.door.relayed(len(self._sessions))
 
-    def _ended(self, session: Session) -> None:
+    def _ended(self, session: Session | UnbreakableSession) -> None:
         self._sessions.discard(session)
         self.door.relayed(len(self._sessions))
 
@@ -172,7 +208,7 @@ class PostLogin:
         def confirmed(yes: bool) -> None:
             if yes:
                 session = self._session(adopted.client, adopted.server)
-                session.record(self._recorder(adopted.user, adopted.written, adopted.sinks))
+                self._give(session, adopted.user, adopted.written, adopted.sinks)
                 self._begin(session, answered=True)
             else:
                 adopted.close()

@@ -14,6 +14,7 @@ from rawlog.recorder.naming import Opened
 from rawlog.taps.postlogin_request import Request
 from rawlog.taps.postlogin_session import Session
 from rawlog.taps.postlogin_visitor import Visitor
+from rawlog.taps.unbreakable_session import UnbreakableSession
 
 
 class Login:
@@ -26,9 +27,9 @@ class Login:
         visitor: Visitor,
         request: Request,
         *,
-        new_session: Callable[[socket.socket, socket.socket], Session],
-        begin: Callable[[Session, bool], None],
-        record: Callable[[Session, str, Opened | NotRecorded], None],
+        new_session: Callable[[socket.socket, socket.socket], Session | UnbreakableSession],
+        begin: Callable[[Session | UnbreakableSession, bool], None],
+        record: Callable[[Session | UnbreakableSession, str, Opened | NotRecorded], None],
         decline: Callable[[Visitor, Request, NotRecorded], None],
     ) -> None:
         self._visitor = visitor
@@ -37,7 +38,7 @@ class Login:
         self._begin = begin
         self._record = record
         self._decline = decline
-        self._session: Session | None = None
+        self._session: Session | UnbreakableSession | None = None
 
     def promised(self) -> None:
         """There will be files: the mail process gets one end of a pair of sockets instead of the client."""

@@ -29,7 +29,7 @@ BACKLOG = 4096
 """Logins that may wait in the kernel for their turn; the system's somaxconn may be less."""
 _LATER = ("rawlog.dialogue.redact", "rawlog.protocols.registry")
 """What is imported in the middle of a conversation otherwise, when the package may be out of reach."""
-_NOT_FOR_US = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 def serve_under_master(options: PostLoginOptions, report: Callable[[str], None]) -> None:
@@ -43,7 +43,7 @@ def serve_under_master(options: PostLoginOptions, report: Callable[[str], None])
     master = Master(loop, service.door, os.environ)
     for name in _LATER:
         importlib.import_module(name)
-    process.make_room(service.door.places)
+    process.make_room(service.door.places * (2 if options.unbreakable else 1))  # the holder may need pipes, too
     process.give_up_root()
     for listener in listeners:
         service.door.open(listener)
@@ -55,7 +55,10 @@ def serve_under_master(options: PostLoginOptions, report: Callable[[str], None])
 
 
 def end_on_signals(loop: Loop, service: PostLogin) -> None:
-    """SIGTERM: no more logins, what is relayed goes on; a second one ends that too. Records are written at once."""
+    """SIGTERM: no more logins, what is relayed goes on; a second one ends that too. Records are written at once.
+
+    SIGHUP: new workers for unbreakable conversations.
+    """
 
     def first() -> None:
         loop.add_signal(signal.SIGTERM, lambda: service.finish("the service was ended by SIGTERM"))
@@ -65,6 +68,7 @@ def end_on_signals(loop: Loop, service: PostLogin) -> None:
     loop.add_signal(signal.SIGTERM, first)
     for number in _NOT_FOR_US:  # to reopen logs and the like; they would kill us
         signal.signal(number, signal.SIG_IGN)
+    loop.add_signal(signal.SIGHUP, service.replace_workers)
 
 
 def serve_postlogin(

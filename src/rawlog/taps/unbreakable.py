@@ -11,6 +11,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.pipes import why_not
@@ -22,12 +23,18 @@ PAUSE = 1.0
 """Seconds until a holder that could not be started, or died, is tried again."""
 
 
-class Unbreakable:
-    """Conversations for a holder, which is started for the first of them; it takes ``places`` at a time."""
+class HasPlaces(Protocol):
+    """Who knows how many conversations there may be."""
 
-    def __init__(self, loop: Loop, places: int, *, limits: Limits, report: Callable[[str], None]) -> None:
+    places: int
+
+
+class Unbreakable:
+    """Conversations for a holder, which is started for the first of them; it takes ``door.places`` at a time."""
+
+    def __init__(self, loop: Loop, door: HasPlaces, *, limits: Limits, report: Callable[[str], None]) -> None:
         self._loop = loop
-        self._places = places
+        self._door = door
         self._limits = limits
         self._report = report
         self._sock: socket.socket | None = None
@@ -86,7 +93,7 @@ class Unbreakable:
         if self._sock is None and self._possible and now >= self._not_before:
             self._not_before = now + PAUSE
             try:
-                self._pid, self._sock = start_holder(self._places, limits=self._limits, report=self._report)
+                self._pid, self._sock = start_holder(self._door.places, limits=self._limits, report=self._report)
             except OSError as error:
                 self._report(f"no holder can be started: {error.strerror}; conversations are relayed as with fast")
                 return False
