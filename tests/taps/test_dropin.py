@@ -265,6 +265,17 @@ def test_wrong_options_are_reported_and_cost_no_login(house: House) -> None:
     assert "not recorded: -f both: use -f in or -f out; correct it in service postlogin" in why_not(house, "-f", "both")
 
 
+def test_the_command_rawlog_is_the_drop_in_when_its_first_word_is_a_path() -> None:
+    asked = subprocess.run(
+        [sys.executable, "-m", "rawlog", "-t", "/bin/echo", "mail"],
+        capture_output=True,
+        env={"PYTHONPATH": python_path()},
+        timeout=20,
+    )
+    assert asked.stdout == b"mail\n"
+    assert asked.stderr.startswith(b"rawlog: not recorded: ")
+
+
 def test_without_a_program_the_usage_is_shown() -> None:
     asked = subprocess.run(
         [sys.executable, "-c", "import sys; from rawlog.taps.dropin import main; sys.exit(main(sys.argv[1:]))", "-t"],

@@ -1,7 +1,8 @@
 """The command line: finds the command, loads it alone, and turns errors into one line and an exit code.
 
 Knows: the names of the commands and their one-line help. Must not know: what any of them does; a command's module is
-imported when it is called, so that ``rawlog --help`` and the commands that must be quick load nothing else.
+imported when it is called, so that ``rawlog --help`` and the commands that must be quick load nothing else. A command
+line whose first word holds a ``/`` is no command: it is Dovecot's, of a post-login program (taps/dropin.py).
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 """
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rawlog.errors import ConfigError, RawlogError
+from rawlog.taps import dropin
 
 COMMANDS = {
     "demo": "see it work: an embedded mail server, a gateway in front, and what was recorded",
@@ -36,12 +38,17 @@ and it reads what was recorded.
 
 EPILOG = """\
 Each command has its own help: rawlog COMMAND --help
+
+rawlog [-f in|out] [-b] [-t] [-I] /PATH/PROGRAM [ARGUMENT...] does what Dovecot's rawlog binary does, behind the login;
+rawlog-service does it without a process for each login: rawlog-service --help
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; gives the exit code. Usage errors leave by SystemExit(2), as argparse does."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if dropin.is_dropin(words):
+        return dropin.main(words)
     try:
         return _run(words)
     except ConfigError as error:
