@@ -48,6 +48,14 @@ def test_a_server_without_extensions() -> None:
     assert rewritten(dialect, b"250 mail\r\n", IN_TLS) == b"250 mail\r\n"
 
 
+@pytest.mark.parametrize("offer", [IN_TLS, STRANGER])
+def test_an_empty_list_of_mechanisms_stays_empty(offer: Offer) -> None:
+    dialect = Smtp()
+    dialect.answer(b"EHLO me\r\n", offer)
+    answer = rewritten(dialect, b"250-mail\r\n250-AUTH\r\n250 SIZE\r\n", offer)
+    assert answer.splitlines()[:2] == [b"250-mail", b"250-AUTH"]
+
+
 @pytest.mark.parametrize("refusal", [b"502 5.5.1 what\r\n", b"421 bye\r\n", b"503-no\r\n503 never\r\n"])
 def test_a_refused_ehlo_changes_nothing_that_follows(refusal: bytes) -> None:
     dialect = Smtp()

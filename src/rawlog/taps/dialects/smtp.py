@@ -120,6 +120,7 @@ def _extensions(lines: list[bytes], offer: Offer) -> bytes:
 
 
 def _auth(text: bytes, offer: Offer) -> bytes:
-    words = re.split(rb"[ =]", text)
-    mechanisms = offered(words[1:], offer)
-    return text[:5] + b" ".join(mechanisms) if mechanisms else b""
+    """AUTH with the mechanisms that can be used. A list that was empty (behind a login) stays; one that is now goes."""
+    mechanisms = re.split(rb"[ =]", text)[1:]
+    usable = offered(mechanisms, offer)
+    return text[:5] + b" ".join(usable) if usable or not mechanisms else b""
