@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rawlog.errors import ConfigError, RawlogError
-from rawlog.taps import dropin
 
 COMMANDS = {
     "demo": "see it work: an embedded mail server, a gateway in front, and what was recorded",
@@ -47,8 +46,11 @@ rawlog-service does it without a process for each login: rawlog-service --help
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; gives the exit code. Usage errors leave by SystemExit(2), as argparse does."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if dropin.is_dropin(words):
-        return dropin.main(words)
+    if any("/" in word for word in words):
+        from rawlog.taps import dropin
+
+        if dropin.is_dropin(words):
+            return dropin.main(words)
     try:
         return _run(words)
     except ConfigError as error:
