@@ -96,9 +96,7 @@ def _run(words: list[str]) -> int:
     return int(options.run(options))
 
 
-def _add_command(
-    commands: argparse._SubParsersAction[_Parser], name: str, help_line: str, module: object
-) -> None:
+def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, help_line: str, module: object) -> None:
     parser = commands.add_parser(
         name,
         help=help_line,
