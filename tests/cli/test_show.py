@@ -71,3 +71,50 @@ def test_a_recording_can_not_act_on_the_terminal(tmp_path: Path, capsys: pytest.
     assert main(["show", str(tmp_path / "20261122-000000.1.1.in")]) == 0
     shown = capsys.readouterr().out
     assert not set(shown) & {"\x1b", "\x07", "\x9b", "\u202e", "\r"}
+
+
+def lines_of(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    assert main(["show", "--time", "none", *words]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_one_line_for_each_exchange(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = lines_of(capsys, "--exchanges", str(FIRST))
+    assert len(lines) == 14
+    assert lines[3].split() == ["601", "ms", "OK", "9", "44", "a4", "NOOP"]
+
+
+def test_slow_ones_and_those_without_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [line.split()[-1] for line in lines_of(capsys, "--slow", "100ms", str(FIRST))] == ["NOOP"]
+    assert [line.split()[-1] for line in lines_of(capsys, "--errors", str(FIRST))] == ["FOO"]
+    assert main(["show", "--slow", "soon", str(FIRST)]) == 2
+    assert capsys.readouterr().err == "rawlog: --slow soon: no duration; use for instance 500ms, 1.5s, 2m\n"
+
+
+def test_recordings_of_which_nothing_is_shown_are_not_named(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = lines_of(capsys, "--errors", str(BASIC))
+    assert [line.rpartition("/")[2] for line in lines if line.startswith("==")] == ["20261122-220657.3831.1"]
+    assert len([line for line in lines_of(capsys, "--exchanges", str(BASIC)) if line.startswith("==")]) == 2
+
+
+def test_only_a_span_of_time(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = lines_of(capsys, "--since", "+2", str(FIRST))
+    assert lines[0] == "S: * 4 EXISTS"
+    assert len(lines_of(capsys, "--until", "+0.01", "--exchanges", str(FIRST))) == 3
+    assert main(["show", "--since", "whenever", str(FIRST)]) == 2
+    untimed = next((BASIC.parent / "postlogin_rawlog_plain").glob("*.in"))
+    assert main(["show", "--since", "+1", str(untimed)]) == 1
+    assert "has no times; show it without --since and --until" in capsys.readouterr().err
+
+
+def test_exchanges_and_events_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [json.loads(line) for line in lines_of(capsys, "--json", "--slow", "100ms", str(FIRST))]
+    assert [(one["verb"], one["latency"]) for one in found] == [("NOOP", 600912)]
+    events = [json.loads(line) for line in lines_of(capsys, "--json", "--since", "+2", str(FIRST))]
+    assert events[0]["text"].startswith("* 4 EXISTS")
+
+
+def test_messages_as_their_structure(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = lines_of(capsys, "--mime", str(FIRST))
+    at = lines.index("C* 33 bytes of a literal")
+    assert lines[at + 1 : at + 3] == ["C| Subject: hi", "C| [text/plain, 18 bytes]"]

@@ -20,6 +20,7 @@ from rawlog.dialogue.exchange_record import Exchange as Exchange
 from rawlog.dialogue.exchange_sieve import ManageSievePairing
 from rawlog.dialogue.exchange_smtp import SmtpPairing
 from rawlog.dialogue.merge import in_order
+from rawlog.dialogue.search_text import Scan
 from rawlog.events import Direction, Event, Mark, Recording
 from rawlog.protocols.framing import Framer
 from rawlog.protocols.registry import FRAMERS, framer_for
@@ -36,13 +37,14 @@ _PAIRINGS: dict[str, type[Pairing]] = {
 class Pairer:
     """Pairs one conversation, event by event. ``client`` is the direction of the client's commands.
 
-    ``framer`` is asked who logged in. Raises ConfigError when nobody knows the protocol.
+    ``framer`` is asked who logged in. ``scan`` looks for texts meanwhile. Raises ConfigError when nobody knows the
+    protocol.
     """
 
-    def __init__(self, protocol: str, client: Direction = Direction.IN) -> None:
+    def __init__(self, protocol: str, client: Direction = Direction.IN, *, scan: Scan | None = None) -> None:
         self.framer: Framer = framer_for(protocol, client=client, hold_limit=None)
         self._client = client
-        self._pieces = Pieces(self.framer)
+        self._pieces = Pieces(self.framer, scan=scan)
         self._pairing = _PAIRINGS[self.framer.protocol](lmtp=self.framer.protocol == "lmtp")
 
     def feed(self, event: Event) -> list[Exchange]:
@@ -63,9 +65,9 @@ class Pairer:
         return self._pairing.give()
 
 
-def exchanges(recording: Recording) -> Iterator[Exchange]:
+def exchanges(recording: Recording, *, scan: Scan | None = None) -> Iterator[Exchange]:
     """The exchanges of a recording in the order of their completion; none where the protocol is not known."""
-    paired = pairing_of(recording)
+    paired = pairing_of(recording, scan=scan)
     if paired is None:
         return
     pairer, events = paired
@@ -74,9 +76,9 @@ def exchanges(recording: Recording) -> Iterator[Exchange]:
     yield from pairer.end()
 
 
-def pairing_of(recording: Recording) -> tuple[Pairer, Iterable[Event]] | None:
+def pairing_of(recording: Recording, *, scan: Scan | None = None) -> tuple[Pairer, Iterable[Event]] | None:
     """A pairer for a recording, and the events to feed it, in order; None where the protocol is not known."""
     if recording.protocol not in FRAMERS:
         return None
     client, events = who_is_client(in_order(recording).events)
-    return Pairer(recording.protocol, client), events
+    return Pairer(recording.protocol, client, scan=scan), events

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from rawlog.dialogue.redact import MASK
+from rawlog.dialogue.search_text import Hit, Scan
 from rawlog.events import Chunk, Direction, Event
 from rawlog.protocols.fragments import Fragment, Kind, Lane
 from rawlog.protocols.framing import Framer
@@ -32,13 +33,15 @@ LOOK = 20
 class Piece:
     """A fragment with the times of its first and its last byte, in microseconds since the epoch, None if unknown.
 
-    ``data`` is the line with its ending, or the first bytes of anything else; credentials in it are masked.
+    ``data`` is the line with its ending, or the first bytes of anything else; credentials in it are masked. ``hits``
+    is what was looked for and found in it.
     """
 
     fragment: Fragment
     began: int | None
     ended: int | None
     data: bytes
+    hits: list[Hit] | None = None
 
     @property
     def text(self) -> bytes:
@@ -47,17 +50,21 @@ class Piece:
 
 
 class Pieces:
-    """Cuts a conversation, chunk by chunk. ``keep`` is how many bytes of literals and messages are kept."""
+    """Cuts a conversation, chunk by chunk. ``keep`` is how many bytes of literals and messages are kept; ``scan``
+    looks for texts."""
 
-    def __init__(self, framer: Framer, *, keep: int = HEAD) -> None:
+    def __init__(self, framer: Framer, *, keep: int = HEAD, scan: Scan | None = None) -> None:
         self.framer = framer
-        self._client = _Side(framer.client, keep)
-        self._server = _Side(framer.server, keep)
+        self._scan = scan
+        self._client = _Side(framer.client, keep, scan)
+        self._server = _Side(framer.server, keep, scan)
         self._client_is = framer.client.direction
 
     def feed(self, chunk: Chunk) -> list[Piece]:
         """The pieces that this chunk completes, of either direction."""
         framer = self.framer
+        if self._scan is not None:
+            self._scan.append(chunk.direction, chunk.data)
         (self._client if chunk.direction is self._client_is else self._server).append(chunk)
         made = self._place(framer.feed(chunk.direction, chunk.data))
         if framer.client.held and framer.client.tape.size > HELD_LIMIT:
@@ -79,8 +86,9 @@ class Pieces:
 class _Side:
     """The bytes and times of one direction, from the last piece on."""
 
-    def __init__(self, lane: Lane, keep: int) -> None:
+    def __init__(self, lane: Lane, keep: int, scan: Scan | None) -> None:
         self._lane = lane
+        self._scan = scan
         self._keep = keep
         self._end = 0
         self._chunks: deque[tuple[int, bytes]] = deque()  # where chunks begin, and what they hold
@@ -102,7 +110,8 @@ class _Side:
             ended = self._time(fragment.end - 1)
         data = fragment.data if fragment.kind is Kind.LINE else self._beginning(fragment.end)
         self._kept_to = fragment.end
-        return Piece(fragment, began, ended, masked(fragment, data) if fragment.secrets else data)
+        hits = None if self._scan is None else self._scan.take(fragment.direction, fragment.end)
+        return Piece(fragment, began, ended, masked(fragment, data) if fragment.secrets else data, hits)
 
     def let_go(self) -> None:
         """Forget what the framer has taken: all of what is complete, and of the rest most bytes and times."""
@@ -111,6 +120,8 @@ class _Side:
         if taken > self._kept_to and not lane.undecided:
             self._keep_until(taken)
             self._time(lane.begin)
+            if self._scan is not None:
+                self._scan.thin(lane.direction, lane.begin, taken)
             while len(self._times) > 2 and self._times[2][0] < taken:
                 del self._times[1]
         while chunks and chunks[0][0] + len(chunks[0][1]) <= self._kept_to:

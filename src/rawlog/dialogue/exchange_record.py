@@ -5,9 +5,11 @@ Knows: texts, sizes, times, and where the bytes are. Must not know: any protocol
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rawlog.dialogue.exchange_pieces import Piece
+from rawlog.dialogue.search_text import Hit
 from rawlog.protocols.fragments import Span
 
 TEXT_LIMIT = 1000
@@ -15,6 +17,9 @@ TEXT_LIMIT = 1000
 
 SPANS_LIMIT = 1000
 """Pieces of an answer that are kept apart when others lie in between; further ones join the last."""
+
+HITS_LIMIT = 5
+"""Places where texts were found that are kept: enough to show why an exchange was found."""
 
 GREETING = "greeting"
 """The verb of what the server says before the first command, be it the greeting or the answer to a login before."""
@@ -41,7 +46,7 @@ class Exchange:
     ``began`` and ``asked`` are the times of the first and the last byte that the client said, ``first`` is that of the
     first byte which the server said after that, ``ended`` that of its last byte. ``sent`` and ``received`` count the
     bytes of client and server; ``said`` and ``heard`` tell where they are: offsets in the client's and the server's
-    stream.
+    stream. ``hits`` is what was looked for and found in it: each text once at least, and not more than a few.
 
     It changes while it is made; who is given one is given a complete one.
     """
@@ -61,6 +66,7 @@ class Exchange:
     received: int = 0
     said: list[Span] = field(default_factory=list)
     heard: list[Span] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
 
     @property
     def answered(self) -> bool:
@@ -106,6 +112,8 @@ class Exchange:
         fragment = piece.fragment
         self.sent += fragment.end - fragment.start
         _add(self.said, fragment.start, fragment.end)
+        if piece.hits:
+            self._found(piece.hits)
 
     def hear(self, piece: Piece) -> None:
         """The server's next piece of it."""
@@ -115,6 +123,8 @@ class Exchange:
         fragment = piece.fragment
         self.received += fragment.end - fragment.start
         _add(self.heard, fragment.start, fragment.end)
+        if piece.hits:
+            self._found(piece.hits)
 
     def adopt(self, other: Exchange) -> None:
         """What ``other`` heard was for this one."""
@@ -126,10 +136,16 @@ class Exchange:
         self.received += other.received
         for start, end in other.heard:
             _add(self.heard, start, end)
+        self._found(other.hits)
 
     def judge(self, status: str, answer: bytes) -> None:
         """The answer's status, and its line."""
         self.status, self.answer = status, answer[:TEXT_LIMIT]
+
+    def _found(self, hits: Iterable[Hit]) -> None:
+        for hit in hits:
+            if len(self.hits) < HITS_LIMIT or all(hit.text != known.text for known in self.hits):
+                self.hits.append(hit)
 
 
 def _add(spans: list[Span], start: int, end: int) -> None:

@@ -37,48 +37,74 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """``size`` bytes that are not shown."""
+    """``size`` bytes that are not shown. ``data`` are these bytes where they were to be kept, and are not too many."""
 
     at: int | None
     direction: Direction
     kind: Kind
     size: int
+    data: bytes | None = None
 
 
-def fold(events: Iterable[Event], framer: Framer | None, *, bodies: bool = False) -> Iterator[Line | Fold | Mark]:
+Item = Line | Fold | Mark
+
+
+def fold(events: Iterable[Event], framer: Framer | None, *, bodies: bool = False, keep: int = 0) -> Iterator[Item]:
     """The conversation line by line. With ``bodies`` nothing is folded. Without a framer everything is plain lines.
 
-    Nothing is lost: all lines and folds of one direction together are its bytes.
+    Nothing is lost: all lines and folds of one direction together are its bytes. What is folded is kept up to ``keep``
+    bytes each.
     """
-    strips = {direction: _Strip(direction) for direction in Direction}
+    folder = Folder(framer, bodies=bodies, keep=keep)
     for event in events:
+        yield from folder.feed(event)
+    yield from folder.end()
+
+
+class Folder:
+    """The same, event by event."""
+
+    def __init__(self, framer: Framer | None, *, bodies: bool = False, keep: int = 0) -> None:
+        self._framer = framer
+        self._bodies = bodies
+        self._strips = {direction: _Strip(direction, keep) for direction in Direction}
+
+    def feed(self, event: Event) -> Iterator[Item]:
+        """What this event completes. It must be taken to its end."""
         if isinstance(event, Mark):
             yield event
-            continue
+            return
+        framer, strips = self._framer, self._strips
         strip = strips[event.direction]
         strip.append(event)
         if framer is None:
             yield from strip.lines(strip.tape.size, body=False)
-            continue
-        yield from _place(framer.feed(event.direction, event.data), strips, bodies)
+            return
+        yield from _place(framer.feed(event.direction, event.data), strips, self._bodies)
         if framer.client.held and strips[framer.client.direction].tape.size > HELD_LIMIT:
-            yield from _place(framer.end(framer.server.direction), strips, bodies)
-        yield from _under_way(framer, strips, bodies)
-    if framer is not None:
-        for direction in (framer.client.direction, framer.server.direction):
-            yield from _place(framer.end(direction), strips, bodies)
-    for strip in strips.values():
-        yield from strip.lines(strip.tape.size, body=False)
-        yield from strip.last_line(body=False)
+            yield from _place(framer.end(framer.server.direction), strips, self._bodies)
+        yield from _under_way(framer, strips, self._bodies)
+
+    def end(self) -> Iterator[Item]:
+        """What was not complete, now that nothing follows."""
+        if self._framer is not None:
+            for direction in (self._framer.client.direction, self._framer.server.direction):
+                yield from _place(self._framer.end(direction), self._strips, self._bodies)
+        for strip in self._strips.values():
+            yield from strip.lines(strip.tape.size, body=False)
+            yield from strip.last_line(body=False)
 
 
 class _Strip:
     """The bytes of one direction that are not shown yet, with their times."""
 
-    def __init__(self, direction: Direction) -> None:
+    def __init__(self, direction: Direction, keep: int) -> None:
         self.direction = direction
         self.tape = Tape()
-        self.folded: tuple[int | None, int] | None = None  # time and size of what is folded of the fragment under way
+        self._keep = keep
+        self._kept: list[bytes] = []
+        self._folded_at: int | None = None
+        self._folded = 0  # so many bytes of the fragment under way
         self._times: deque[tuple[int, int | None]] = deque()
         self._line = b""
         self._line_at: int | None = None
@@ -112,8 +138,18 @@ class _Strip:
 
     def drop(self, size: int) -> None:
         """The next ``size`` bytes are folded."""
-        at, folded = self.folded or (self.time(), 0)
-        self.folded = at, folded + self.tape.skip(size)
+        if not self._folded:
+            self._folded_at = self.time()
+        if self._folded + size <= self._keep:
+            self._kept.append(self.tape.peek(size))
+        self._folded += self.tape.skip(size)
+
+    def fold(self, kind: Kind) -> Fold:
+        """All that was folded."""
+        data = b"".join(self._kept) if self._folded <= self._keep else None
+        made = Fold(self._folded_at, self.direction, kind, self._folded, data)
+        self._folded, self._kept = 0, []
+        return made
 
 
 def _place(fragments: Iterable[Fragment], strips: dict[Direction, _Strip], bodies: bool) -> Iterator[Line | Fold]:
@@ -128,9 +164,7 @@ def _place(fragments: Iterable[Fragment], strips: dict[Direction, _Strip], bodie
             yield from strip.last_line(body=True)
         else:
             strip.drop(rest)
-            at, size = strip.folded or (None, 0)
-            strip.folded = None
-            yield Fold(at, fragment.direction, fragment.kind, size)
+            yield strip.fold(fragment.kind)
 
 
 def _under_way(framer: Framer, strips: dict[Direction, _Strip], bodies: bool) -> Iterator[Line]:

@@ -9,22 +9,24 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 from rawlog.events import Event, Mark, Recording
+from rawlog.views.units import iso_text
+from rawlog.views.window import EVERYTHING, Window
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-
-def json_lines(recording: Recording) -> Iterator[str]:
-    """The events in order, one JSON object each, without line endings.
+def json_lines(recording: Recording, *, window: Window = EVERYTHING) -> Iterator[str]:
+    """The events in order, one JSON object each, without line endings; only those in the window.
 
     ``recording`` is its name. ``at`` is microseconds since the epoch and ``time`` the same in ISO 8601, UTC; both null
     when unknown. A chunk has ``dir`` (``in`` or ``out``) and its bytes: ``text`` where they are UTF-8, else
     ``base64``. A mark has ``mark`` and ``detail``.
     """
+    fits = window.fits(recording)
     for event in recording.events:
-        line = json.dumps({"recording": recording.name, "at": event.at, "time": _iso(event.at), **_content(event)})
+        if not fits.has(event.at):
+            continue
+        line = json.dumps({"recording": recording.name, "at": event.at, "time": iso_text(event.at), **_content(event)})
         yield line.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
 
 
@@ -35,12 +37,3 @@ def _content(event: Event) -> dict[str, object]:
         return {"dir": event.direction.value, "text": event.data.decode("utf-8")}
     except UnicodeDecodeError:
         return {"dir": event.direction.value, "base64": base64.b64encode(event.data).decode("ascii")}
-
-
-def _iso(at: int | None) -> str | None:
-    if at is None:
-        return None
-    try:
-        return f"{_EPOCH + timedelta(microseconds=at):%Y-%m-%dT%H:%M:%S.%fZ}"
-    except OverflowError:
-        return None

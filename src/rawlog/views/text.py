@@ -10,74 +10,110 @@ ends with ``\\n`` here, one that does not end at all with a single backslash; ``
 
 from __future__ import annotations
 
-import time as clock
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from typing import Literal
 
+from rawlog.dialogue.exchange_pieces import who_is_client
 from rawlog.dialogue.merge import in_order
-from rawlog.events import Chunk, Direction, Event, Mark, Recording
+from rawlog.events import Direction, Event, Mark, Recording
 from rawlog.protocols.fragments import Kind
-from rawlog.protocols.guess import guess_protocol
 from rawlog.protocols.registry import FRAMERS, framer_for
 from rawlog.views.escape import neutral, neutral_text
-from rawlog.views.fold import Fold, Line, fold
+from rawlog.views.fold import Fold, Folder, Item, Line
 from rawlog.views.jsonl import json_lines
+from rawlog.views.mime import MESSAGE_LIMIT, outline
+from rawlog.views.time_column import Time, TimeColumn
+from rawlog.views.window import EVERYTHING, Fits, Window
 
 __all__ = ["json_lines", "render"]
 
 CUT = 1000
 """Bytes of a line that are shown. A longer one is data rather than dialogue."""
 
-_LOOK = 20  # events that are looked at to see who is the client
 _KINDS = {Kind.LITERAL: "a literal", Kind.BLOCK: "a message or list", Kind.OPAQUE: "data that is not understood"}
 _COLOURS = {"C": "\x1b[36m", "S": "\x1b[32m", "*": "\x1b[33m"}
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
-
-Time = Literal["wall", "relative", "none"]
 
 
 def render(
     recording: Recording,
     *,
-    bodies: bool = False,
+    bodies: bool | Literal["mime"] = False,
     colour: bool = False,
     time: Time = "wall",
     cut: int | None = CUT,
+    window: Window = EVERYTHING,
 ) -> Iterator[str]:
     """The conversation line by line, without line endings, as it is read.
 
-    ``bodies`` shows literals and messages instead of their sizes. ``time`` is ``wall`` (local time, with a line for
+    ``bodies`` shows literals and messages instead of their sizes, ``mime`` the structure of messages (mime.py).
+    ``time`` is ``wall`` (local time, with a line for
     each new day), ``relative`` (seconds since the first event) or ``none``. Lines longer than ``cut`` bytes are cut;
-    None shows them whole. A recording without stamps is put in order first, and has no times.
+    None shows them whole. Only what lies in the window is shown. A recording without stamps is put in order first, and
+    has no times; then a window raises RawlogError.
     """
-    client, events = _who(in_order(recording).events)
-    framer = None
-    if recording.protocol in FRAMERS:
-        framer = framer_for(recording.protocol, client=client, hold_limit=None)
-    column = _Column(time if recording.timed else "none")
-    for item in fold(events, framer, bodies=bodies):
-        yield from column.new_day(item.at)
+    fits = window.fits(recording)
+    client, events = who_is_client(in_order(recording).events)
+    shown = time if recording.timed else "none"
+    transcript = Transcript(recording.protocol, client, bodies=bodies, colour=colour, time=shown, cut=cut, fits=fits)
+    for event in events:
+        yield from transcript.feed(event)
+    yield from transcript.end()
+
+
+class Transcript:
+    """The same, event by event, of a conversation as it comes. ``client`` is the direction of the client."""
+
+    def __init__(
+        self,
+        protocol: str | None,
+        client: Direction,
+        *,
+        bodies: bool | Literal["mime"] = False,
+        colour: bool = False,
+        time: Time = "wall",
+        cut: int | None = CUT,
+        fits: Fits | None = None,
+    ) -> None:
+        framer = framer_for(protocol, client=client, hold_limit=None) if protocol in FRAMERS else None
+        self._folder = Folder(framer, bodies=bodies is True, keep=MESSAGE_LIMIT if bodies == "mime" else 0)
+        self._client = client
+        self._column = TimeColumn(time)
+        self._colour = colour
+        self._cut = cut
+        self._fits = fits or Fits(EVERYTHING)
+
+    def feed(self, event: Event) -> Iterator[str]:
+        """The lines that this event completes."""
+        for item in self._folder.feed(event):
+            yield from self._shown(item)
+
+    def end(self) -> Iterator[str]:
+        """The lines that were not complete, now that nothing follows."""
+        for item in self._folder.end():
+            yield from self._shown(item)
+
+    def _shown(self, item: Item) -> Iterator[str]:
+        self._column.begin(item.at)
+        self._fits.begin(item.at)
+        if not self._fits.has(item.at):
+            return
+        yield from self._column.new_day(item.at)
         if isinstance(item, Mark):
-            who, text = "*", "** " + _mark(item)
-        else:
-            who = "C" if item.direction is client else "S"
-            text = who + (_folded(item) if isinstance(item, Fold) else _line(item, cut))
-        yield _coloured(column.show(item.at), who, text) if colour else column.show(item.at) + text
+            yield self._complete(item.at, "*", "** " + _mark(item))
+            return
+        who = "C" if item.direction is self._client else "S"
+        if isinstance(item, Line):
+            yield self._complete(item.at, who, who + _line(item, self._cut))
+            return
+        yield self._complete(item.at, who, who + _folded(item))
+        if item.data is not None:
+            for line in outline(item.data, dotted=item.kind is Kind.BLOCK):
+                yield self._complete(item.at, who, f"{who}| {line}")
 
-
-def _who(events: Iterable[Event]) -> tuple[Direction, Iterator[Event]]:
-    """Which direction is the client's, and the events from the first one on."""
-    seen: list[Event] = []
-    heads = dict.fromkeys(Direction, b"")
-    events = iter(events)
-    protocol, client = None, Direction.IN
-    while protocol is None and len(seen) < _LOOK and (event := next(events, None)) is not None:
-        seen.append(event)
-        if isinstance(event, Chunk):
-            heads[event.direction] += event.data
-            protocol, client = guess_protocol(heads[Direction.IN], heads[Direction.OUT])
-    return client, chain(seen, events)
+    def _complete(self, at: int | None, who: str, text: str) -> str:
+        time = self._column.show(at)
+        return _coloured(time, who, text) if self._colour else time + text
 
 
 def _line(line: Line, cut: int | None) -> str:
@@ -105,35 +141,3 @@ def _mark(mark: Mark) -> str:
 
 def _coloured(time: str, who: str, text: str) -> str:
     return f"{_DIM}{time}{_PLAIN}{_COLOURS[who]}{text[:2]}{_PLAIN}{text[2:]}"
-
-
-class _Column:
-    """The column of times."""
-
-    def __init__(self, time: Time) -> None:
-        self._time = time
-        self._first: int | None = None
-        self._day = ""
-
-    def new_day(self, at: int | None) -> Iterator[str]:
-        """A line with the date, when it is another one than before."""
-        if self._time != "wall" or at is None:
-            return
-        day = clock.strftime("%Y-%m-%d %z", clock.localtime(at // 1_000_000))
-        if day != self._day:
-            self._day = day
-            yield f"-- {day}"
-
-    def show(self, at: int | None) -> str:
-        """The time and a blank, always of the same width."""
-        if self._time == "none":
-            return ""
-        if self._time == "wall":
-            if at is None:
-                return " " * 13
-            return clock.strftime("%H:%M:%S", clock.localtime(at // 1_000_000)) + f".{at // 1000 % 1000:03d} "
-        if at is None:
-            return " " * 11
-        if self._first is None:
-            self._first = at
-        return f"{(at - self._first) / 1_000_000:10.3f} "
