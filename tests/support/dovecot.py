@@ -7,6 +7,7 @@ It is what our recordings are compared with, so nothing of ours may take part in
 from __future__ import annotations
 
 import os
+import random
 import pwd
 import shutil
 import signal
@@ -303,10 +304,17 @@ class DovecotServer:
 
 
 def free_ports(count: int) -> list[int]:
-    """``count`` different ports of 127.0.0.1 that are free now; another process may still be quicker."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in sockets]
+    """Ports of 127.0.0.1 that nobody has now, below those that the kernel gives to connections.
+
+    Chosen at random: the other test processes choose theirs at the same time.
+    """
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            if port not in ports and probe.connect_ex(("127.0.0.1", port)) != 0:
+                ports.append(port)
+    return ports
 
 
 def _greets(port: int) -> bool:
