@@ -7,8 +7,8 @@ It is what our recordings are compared with, so nothing of ours may take part in
 from __future__ import annotations
 
 import os
-import random
 import pwd
+import random
 import shutil
 import signal
 import socket
