@@ -100,6 +100,15 @@ def test_an_answer_nobody_waits_for_is_no_login() -> None:
     assert not framer.authenticated
 
 
+def test_a_tag_that_nobody_can_know_where_only_the_servers_side_is() -> None:
+    """It may be a stray password that came back; the tag alone is masked."""
+    framer = ImapFramer()
+    made = framer.feed(OUT, b"* OK ready\r\nsesame BAD what\r\nsesame NO what\r\n")
+    assert secrets(made) == [(12, 18)]
+    framer.feed(IN, b"a NOOP\r\n")
+    assert secrets(framer.feed(OUT, b"b BAD what\r\n")) == []
+
+
 def test_where_the_login_begins_and_ends() -> None:
     framer = greeted()
     framer.feed(IN, b"a LOGIN alice x\r\nb NOOP\r\n")

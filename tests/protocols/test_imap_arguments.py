@@ -161,6 +161,7 @@ def test_secrets_in_a_first_line(verb: bytes, text: bytes, expected: bytes) -> N
         (b"ID", b' "name" "x")', b" XXXXXXXXXXX"),
         (b"ID", b"", b""),
         (b"METADATA", b' "/private/x" "y")', b' "/private/x" "X")'),
+        (b"METADATA", b'"y")', b'"X")'),
         (b"URLFETCH", b' "x;urlauth=a:b:c"', b' "x;urlauth=a:b:X"'),
     ],
 )
