@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rawlog.engine.ledger import AREA, BLOB, DONE, FULL, INLINE, LIVE, READ_MAX, Journal, Ledger
+from rawlog.engine.ledger import BLOB, DONE, INLINE, LARGE, LIVE, READ_MAX, SMALL, Journal, Ledger
 from rawlog.engine.pipes import why_not
 from rawlog.events import Direction
 
@@ -18,7 +18,7 @@ Look = Callable[[int], Journal]
 
 @pytest.fixture
 def ledger() -> Ledger:
-    made = Ledger(4, areas=2)
+    made = Ledger(4, smalls=1, larges=1)
     made.clear(1)
     return made
 
@@ -26,7 +26,7 @@ def ledger() -> Ledger:
 @pytest.fixture
 def successor(ledger: Ledger) -> Look:
     """A journal as another process would see it."""
-    return lambda slot: Journal(Ledger(4, areas=2, fd=ledger.fd), slot)
+    return lambda slot: Journal(Ledger(4, ledger.fd, smalls=1, larges=1), slot)
 
 
 def put(journal: Journal, data: bytes, side: int = 0, at: int = 5) -> None:
@@ -86,18 +86,35 @@ def test_a_state_that_is_too_long_changes_nothing(ledger: Ledger, successor: Loo
     assert contents(successor(1)) == [(5, Direction.IN, b"abc")]
 
 
-def test_a_journal_is_due_when_it_is_long_and_has_no_room_at_its_end(ledger: Ledger) -> None:
-    journal = Journal(ledger, 1)
-    put(journal, b"x" * (FULL // 2))
-    assert not journal.due
-    put(journal, b"x" * FULL)
-    assert journal.due
+def fill(journal: Journal) -> None:
     while (room := journal.room()) is not None:
         put(journal, b"y" * len(room))
-    assert AREA - READ_MAX < journal.used <= AREA + 16
+
+
+def test_a_journal_is_due_when_it_is_long_and_has_no_room_at_its_end(ledger: Ledger) -> None:
+    journal = Journal(ledger, 1)
+    put(journal, b"x" * (SMALL // 8))
+    assert not journal.due
+    put(journal, b"x" * (SMALL // 8))
+    assert journal.due
+    fill(journal)
+    assert SMALL - 16 <= journal.used <= SMALL
     journal.lose(1, 77)
     assert journal.holed
     assert journal.lost == (0, 77)
+
+
+def test_who_moves_much_gets_a_large_area_and_who_is_quiet_again_a_small_one(ledger: Ledger) -> None:
+    journal = Journal(ledger, 1)
+    fill(journal)
+    journal.settle(journal.end, (1, 0), b"")
+    fill(journal)
+    assert LARGE - READ_MAX < journal.used <= LARGE
+    journal.settle(journal.end, (2, 0), b"")
+    put(journal, b"quiet")
+    journal.settle(journal.end, (2, 0), b"")
+    fill(journal)
+    assert journal.used <= SMALL
 
 
 def test_areas_are_reclaimed_when_all_are_taken(ledger: Ledger) -> None:
@@ -126,7 +143,7 @@ def test_a_cleared_slot_has_nothing_of_its_predecessor(ledger: Ledger) -> None:
 
 
 def test_owners_and_the_slot_in_work_are_seen_by_others(ledger: Ledger) -> None:
-    other = Ledger(4, areas=2, fd=os.dup(ledger.fd))
+    other = Ledger(4, os.dup(ledger.fd), smalls=1, larges=1)
     ledger.own(3, 2 * 1 + 1 + 1)
     ledger.work_on(1)
     assert other.owner(3) == (1, Direction.OUT)

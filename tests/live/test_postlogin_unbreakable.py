@@ -157,7 +157,8 @@ def sync(server: DovecotServer, place: Path, failures: list[str]) -> None:
     (place / "mbsyncrc").write_text(
         f"IMAPAccount a\nHost 127.0.0.1\nPort {server.imap_port}\nUser {ALICE}\nPass {server.users[ALICE]}\n"
         "SSLType None\nAuthMechs LOGIN\n\n"
-        f"IMAPStore far\nAccount a\n\nMaildirStore near\nPath {place}/mail/\nInbox {place}/inbox\nSubFolders Verbatim\n\n"
+        "IMAPStore far\nAccount a\n\n"
+        f"MaildirStore near\nPath {place}/mail/\nInbox {place}/inbox\nSubFolders Verbatim\n\n"
         "Channel c\nFar :far:bulk\nNear :near:bulk\nCreate Near\nSyncState *\n"
     )
     command = ["mbsync", "-c", str(place / "mbsyncrc"), "c"]

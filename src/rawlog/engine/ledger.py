@@ -33,10 +33,10 @@ from rawlog.events import Direction
 
 FREE, LIVE, DONE = 0, 1, 2
 
-AREA = 256 << 10
-"""Bytes of one area of the journal: one large read behind what may wait."""
-FULL = 64 << 10
-"""Bytes of a journal that are written out at once instead of waiting for the flusher."""
+SMALL, LARGE = 16 << 10, 256 << 10
+"""Bytes of an area of the journal: of a conversation of commands and answers, and of one that moves much."""
+SMALLS, LARGES = 2048, 128
+"""How many of them there are: 64 MiB of addresses, of which only what was ever used takes memory."""
 READ_MAX = 128 << 10
 """Bytes of the largest piece."""
 SLOT = 1024
@@ -68,11 +68,12 @@ class Ledger:
     ``reclaim()`` is called when all areas are taken; it has to settle some journals.
     """
 
-    def __init__(self, places: int, areas: int = 128, fd: int | None = None) -> None:
+    def __init__(self, places: int, fd: int | None = None, *, smalls: int = SMALLS, larges: int = LARGES) -> None:
         self.places = places
         self._slots = 8 * (_HEAD + PIPES)
         self._areas = -(-(self._slots + places * SLOT) // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._blobs = self._areas + areas * AREA
+        self._smalls = smalls
+        self._blobs = self._areas + smalls * SMALL + larges * LARGE
         self.fd = os.memfd_create("rawlog-ledger", os.MFD_CLOEXEC) if fd is None else fd
         try:
             os.ftruncate(self.fd, self._blobs + places * 2 * BLOB)
@@ -82,7 +83,7 @@ class Ledger:
             raise
         self.words = self.bytes.cast("Q")
         self.reclaim: Callable[[], None] = _nothing
-        self._free_areas = list(range(areas))
+        self._free = {False: list(range(smalls)), True: list(range(smalls, smalls + larges))}
 
     @property
     def current(self) -> int | None:
@@ -143,21 +144,28 @@ class Ledger:
 
     def area(self, number: int) -> int:
         """Where an area begins."""
-        return self._areas + number * AREA
+        large = max(0, number - self._smalls)
+        return self._areas + (number - large) * SMALL + large * LARGE
 
-    def take_area(self) -> int | None:
-        """A free area."""
-        if not self._free_areas:
+    def area_size(self, number: int) -> int:
+        """Bytes of an area."""
+        return SMALL if number < self._smalls else LARGE
+
+    def take_area(self, large: bool) -> int | None:
+        """A free area of the wanted size, or of the other one."""
+        if not self._free[large]:
             self.reclaim()
-        return self._free_areas.pop() if self._free_areas else None
+        free = self._free[large] or self._free[not large]
+        return free.pop() if free else None
 
     def give_area(self, number: int) -> None:
         """It is free again."""
-        self._free_areas.append(number)
+        self._free[number >= self._smalls].append(number)
 
     def claim_areas(self, taken: set[int]) -> None:
         """Take over from a predecessor: these areas are in use."""
-        self._free_areas = [number for number in self._free_areas if number not in taken]
+        for free in self._free.values():
+            free[:] = [number for number in free if number not in taken]
 
 
 class Journal:
@@ -170,8 +178,8 @@ class Journal:
 
     # fmt: off
     __slots__ = (
-        "_appended", "_area", "_begin", "_bytes", "_start", "_word", "_words", "due", "holed", "ledger", "on_dirty",
-        "read_max", "slot",
+        "_appended", "_area", "_begin", "_bytes", "_end", "_full", "_large", "_start", "_word", "_words", "due",
+        "holed", "ledger", "on_dirty", "read_max", "slot",
     )
     # fmt: on
 
@@ -185,7 +193,10 @@ class Journal:
         self._start = self._words[self._checkpoint()]
         area = self._words[self._word + _AREA]
         self._area: int | None = area - 1 if area and self._appended > self._start else None
-        self._begin = self._place() if self._area is not None else 0
+        self._begin = self._end = self._full = 0
+        self._large = False
+        if self._area is not None:
+            self._settle_in(self._area)
         self.read_max = READ_MAX
         self.due = self.holed = False
         self.on_dirty: Callable[[], None] = _nothing
@@ -205,6 +216,11 @@ class Journal:
         """Bytes in it."""
         return self._appended - self._start
 
+    @property
+    def full(self) -> bool:
+        """Whether it is to be flushed at once; also true where a predecessor has left so much."""
+        return self._area is not None and self.used >= self._full
+
     # -- a turn -------------------------------------------------------------------------------------------------------
 
     def room(self) -> memoryview | None:
@@ -212,25 +228,32 @@ class Journal:
         if self.holed or (self._area is None and not self._open()):
             return None
         at = self._begin + self._appended + 16
-        end = self._begin + self._words[self._word + _ORIGIN] + AREA
-        return self._bytes[at : min(end, at + self.read_max)] if at < end else None
+        return self._bytes[at : min(self._end, at + self.read_max)] if at < self._end else None
 
     def _open(self) -> bool:
         """Take an area; False when there is none."""
-        area = self.ledger.take_area()
+        area = self.ledger.take_area(self._large)
         if area is None:
             return False
         self._area = area
         self._words[self._word + _ORIGIN] = self._appended
         self._words[self._word + _AREA] = area + 1
-        self._begin = self._place()
+        self._settle_in(area)
         self.on_dirty()
         return True
 
-    def _place(self) -> int:
-        """Where piece 0 would lie, if the area had all pieces that ever were."""
-        assert self._area is not None
-        return self.ledger.area(self._area) - self._words[self._word + _ORIGIN]
+    def widen(self) -> None:
+        """Take a large area, when nothing is in the small one."""
+        if not self.used:
+            self.release()
+            self._large = True
+
+    def _settle_in(self, area: int) -> None:
+        """Remember where the area is: where piece 0 would lie if it had all pieces that ever were, and its end."""
+        place, size = self.ledger.area(area), self.ledger.area_size(area)
+        self._begin = place - self._words[self._word + _ORIGIN]
+        self._end = place + size
+        self._full = size // 4
 
     def begin(self, side: int) -> None:
         """A turn of a direction (0 IN, 1 OUT) begins: what a pipe of it holds from now on is not yet recorded."""
@@ -250,8 +273,8 @@ class Journal:
         _PIECE.pack_into(self._bytes, self._begin + self._appended, at, side, size)
         self._appended += 16 + (size + 7 & ~7)
         self._words[self._word + _APPENDED] = self._appended
-        if self._appended - self._start >= FULL:
-            self.due = True
+        if self._appended - self._start >= self._full:
+            self.due = self._large = True
 
     def lose(self, side: int, size: int) -> None:
         """Bytes that there was no room for."""
@@ -304,6 +327,7 @@ class Journal:
         self._words[self._word + _COPY] = copy
         self._start = upto
         if upto == self._appended:
+            self._large = self.due
             self.due = False
             self.release()
 

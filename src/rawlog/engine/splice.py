@@ -256,6 +256,7 @@ class SpliceFlow(Flow):
         room = journal.room()
         if room is not None and len(room) < len(data):
             self.on_due()
+            journal.widen()
             room = journal.room()
         if room is None or len(room) < len(data):
             journal.lose(self._side, len(data))

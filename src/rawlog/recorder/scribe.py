@@ -19,7 +19,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from rawlog.engine.ledger import FULL, READ_MAX, Journal
+from rawlog.engine.ledger import READ_MAX, Journal
 from rawlog.events import Chunk, Direction, Event, Mark
 from rawlog.formats.base import Encoder
 from rawlog.recorder.flusher import Flusher
@@ -123,7 +123,7 @@ class Scribe:
     @property
     def behind(self) -> bool:
         """Whether a predecessor has left so much that it should be flushed at once."""
-        return self.journal.used >= FULL or self.journal.holed
+        return self.journal.full or self.journal.holed
 
     def flush(self) -> bool:
         """Write what waits, unless a failed file is to be left alone for a while. True when something still waits."""

@@ -158,6 +158,8 @@ class Worker:
             message, fds, _, _ = socket.recv_fds(self._channel, MESSAGE, FDS, CLOEXEC)
         except BlockingIOError:
             return
+        except OSError:
+            message, fds = b"", []
         if not message:
             self._alone()
         elif message.startswith(b"C"):
