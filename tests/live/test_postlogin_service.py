@@ -219,6 +219,19 @@ def test_after_the_end_of_the_service_the_next_login_is_recorded(
     wait_until(lambda: pid not in service_pids(server))
 
 
+def test_hundreds_of_logins_while_the_service_is_killed(start: Callable[..., DovecotServer]) -> None:
+    """The 2,000 of them: ``python benchmarks/postlogin.py soak``."""
+    server = start()
+    for number in range(200):
+        if number % 10 == 9:
+            for pid in service_pids(server):
+                os.kill(pid, signal.SIGKILL)
+        with imap_login(server, ALICE) as client:
+            client.say(b"a2 LOGOUT\r\n")
+    assert server.log().count("killed with signal 9") == 20
+    wait_until(lambda: sum(in_.endswith(b"a2 LOGOUT\r\n") for in_, _ in pairs(place(server))) >= 180)
+
+
 def test_killed_within_200_ms_nothing_older_is_lost(start: Callable[..., DovecotServer]) -> None:
     server = start()
     with imap_login(server, ALICE) as client:
