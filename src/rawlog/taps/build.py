@@ -24,6 +24,7 @@ from rawlog.formats.native import NativeEncoder
 from rawlog.protocols.registry import framer_for
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.limits import FreeSpace, Limit
+from rawlog.recorder.naming import Opened
 from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, Door, GatewayPlan
 from rawlog.settings.model import Settings
@@ -40,7 +41,6 @@ from rawlog.taps.single import endpoints
 from rawlog.taps.target import HomeTarget, Target
 
 COLLECTED = ("imap", "pop3")  # protocols whose rawlog_dir may be tcp:, as in Dovecot
-PLACES_LIMIT = 1000  # directories whose free space is remembered
 Report = Callable[[str], None]
 
 
@@ -248,25 +248,24 @@ def _fields(userdb: Userdb, user: str) -> Mapping[str, str] | None:
     return record.fields if record is not None else None
 
 
-def _limits(settings: Settings) -> Callable[[str], Limit]:
-    """Makes the limits of a recording in a directory; the free space of a directory is asked for once for all."""
-    spaces: dict[str, FreeSpace] = {}
+def _limits(settings: Settings) -> Callable[[Opened], Limit]:
+    """Makes the limits of a recording: its size, and the room on the file system that its files are on.
 
-    def limit(path: str) -> Limit:
-        place = str(Path(path).parent)
-        if place not in spaces:
-            if len(spaces) >= PLACES_LIMIT:
-                spaces.clear()
-            spaces[place] = FreeSpace(path, _floor(settings, path))
-        return Limit(settings.rawlog_max_session_size or 0, spaces[place])
+    The files are asked, not their directory: it may be a home, which a worker can't enter.
+    """
+
+    def limit(opened: Opened) -> Limit:
+        fd = next((sink.fd for sink in opened.sinks.values()), None)
+        space = None if fd is None else FreeSpace(fd, _floor(settings, fd))
+        return Limit(settings.rawlog_max_session_size or 0, space)
 
     return limit
 
 
-def _floor(settings: Settings, path: str) -> int:
-    """Bytes that stay free on the file system of ``path``."""
+def _floor(settings: Settings, fd: int) -> int:
+    """Bytes that stay free on the file system of an open file."""
     try:
-        status = os.statvfs(path)
+        status = os.fstatvfs(fd)
     except OSError:
         return 0
     return settings.rawlog_min_free_space.least(status.f_blocks * status.f_frsize)

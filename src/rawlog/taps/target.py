@@ -37,7 +37,7 @@ class Target:
 
     ``create``: directories that are missing are made (0700); otherwise the directory is the switch, as in Dovecot.
     ``report`` gets the sentences of recorders, and of why nothing is recorded; with ``debug`` also when nobody asked
-    for a recording. ``limit`` makes the limits of a recording in a directory.
+    for a recording. ``limit`` makes the limits of a recording.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Target:
         report: Callable[[str], None],
         create: bool = False,
         debug: bool = True,
-        limit: Callable[[str], Limit] | None = None,
+        limit: Callable[[Opened], Limit] | None = None,
     ) -> None:
         self.needs_user = directory is None or not directory.names.isdisjoint(OF_A_USER)
         self._directory = directory
@@ -74,7 +74,7 @@ class Target:
         if isinstance(opened, NotRecorded):
             self._not_recorded(opened)
             return opened
-        limit = self._limit(opened.path) if self._limit else None
+        limit = self._limit(opened) if self._limit else None
         recorder = Recorder(
             self._encoder(), opened.sinks, name=name, report=self._report, flusher=self._flusher, limit=limit
         )
@@ -118,7 +118,7 @@ class HomeTarget(Target):
         flusher: Flusher,
         report: Callable[[str], None],
         debug: bool,
-        limit: Callable[[str], Limit] | None = None,
+        limit: Callable[[Opened], Limit] | None = None,
     ) -> None:
         def encoder() -> Encoder:
             return PairEncoder(stamps=options.stamps, boundaries=options.boundaries)
