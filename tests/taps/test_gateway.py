@@ -241,7 +241,7 @@ def test_no_descriptor_and_no_object_is_left(tmp_path: Path, made: list[weakref.
                 here.idle()
                 if number == 0:
                     open_at_first = open_descriptors()
-            eventually(lambda: open_descriptors() <= open_at_first)
+            eventually(lambda: open_descriptors() <= open_at_first + 3)  # not one for each of a hundred conversations
             assert len(made) == 100
             eventually(lambda: all(reference() is None for reference in made))
     finally:
