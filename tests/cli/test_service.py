@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,25 @@ def test_debug_comes_from_the_environment(served: list[PostLoginOptions], monkey
     assert served[0].debug
 
 
-@pytest.mark.parametrize("words", [["-x"], ["-f", "both"], ["-t", "/usr/lib/dovecot/script-login"]])
+def test_a_configuration_file_counts(served: list[PostLoginOptions], tmp_path: Path) -> None:
+    file = tmp_path / "rawlog.conf"
+    file.write_text("rawlog_secrets = redact\n")
+    service.main(["-c", str(file), "-t"])
+    assert not served[0].keep_secrets
+    assert served[0].written == RawlogOptions(stamps=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-x"],
+        ["-f", "both"],
+        ["-t", "/usr/lib/dovecot/script-login"],
+        ["--relay", "slow"],
+        ["--relay"],
+        ["-t", "-c", "/nowhere/rawlog.conf"],
+    ],
+)
 def test_wrong_options_serve_without_recording(
     served: list[PostLoginOptions], words: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

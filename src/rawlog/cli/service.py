@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rawlog.errors import ConfigError
-from rawlog.settings.options import RawlogOptions, parse_options
+from rawlog.settings.loader import load
+from rawlog.settings.options import parse_options
 from rawlog.taps.postlogin import PostLoginOptions
 from rawlog.taps.postlogin_master import is_child_of_master, say
 from rawlog.taps.postlogin_service import serve_under_master
+from rawlog.taps.postlogin_settings import with_settings
 
 USAGE = """\
-usage: rawlog-service [-b] [-t] [-I] [-f in|out] [--relay fast|unbreakable]
+usage: rawlog-service [-b] [-t] [-I] [-f in|out] [-c FILE] [--relay fast|unbreakable]
 
 The post-login service of Dovecot. Its master starts it; in dovecot.conf:
 
@@ -36,6 +39,7 @@ Who has a directory dovecot.rawlog in the home is recorded there.
   -t         a time stamp at the beginning of each line
   -I         the client's address in the files' names
   -f in|out  record one direction only
+  -c FILE    a configuration file of Rawlog: rawlog_secrets, limits of size and space, rawlog_relay
   --relay unbreakable
              conversations outlive the process that records them; see the guide
 """
@@ -56,26 +60,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read(words: list[str]) -> PostLoginOptions:
-    written: RawlogOptions | None = None
-    unbreakable = False
+    """The options; when something is wrong with them, those that record nothing."""
+    trusted = frozenset((0, os.geteuid()))
+    options = PostLoginOptions(None, debug="DEBUG" in os.environ, trusted=trusted)
     try:
-        unbreakable, words = _relay(words)
+        relay = _take(words, "--relay") or "fast"
+        file = _take(words, "-c")
+        if relay not in ("fast", "unbreakable"):
+            raise ConfigError(f"--relay {relay}: write fast or unbreakable")
         written, rest = parse_options(words)
         if rest:
             raise ConfigError(f"{rest[0]}: no such option")
+        options = replace(options, unbreakable=relay == "unbreakable")
+        if file is not None:
+            options = with_settings(options, load(file))
+        return replace(options, written=written)
     except ConfigError as error:
-        written = None
         say(f"nothing is recorded: {error}; correct it in service postlogin")
-    trusted = frozenset((0, os.geteuid()))
-    return PostLoginOptions(written, debug="DEBUG" in os.environ, trusted=trusted, unbreakable=unbreakable)
+        return options
 
 
-def _relay(words: list[str]) -> tuple[bool, list[str]]:
-    """Whether ``--relay unbreakable`` was asked for, and the other words. Raises ConfigError."""
-    if "--relay" not in words:
-        return False, words
-    place = words.index("--relay")
-    value = words[place + 1] if place + 1 < len(words) else ""
-    if value not in ("fast", "unbreakable"):
-        raise ConfigError(f"--relay {value}: write fast or unbreakable")
-    return value == "unbreakable", words[:place] + words[place + 2 :]
+def _take(words: list[str], name: str) -> str | None:
+    """The value behind ``name``, which is taken out of the words; None when it is not there. Raises ConfigError."""
+    if name not in words:
+        return None
+    place = words.index(name)
+    if place + 1 == len(words):
+        raise ConfigError(f"{name}: a value is missing")
+    value = words[place + 1]
+    del words[place : place + 2]
+    return value

@@ -20,6 +20,7 @@ from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.directory import NotRecorded, shown
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.keeper import Order
+from rawlog.recorder.limits import Limit
 from rawlog.recorder.naming import Opened
 from rawlog.recorder.orders import Keepers
 from rawlog.recorder.recorder import Recorder
@@ -37,6 +38,11 @@ from rawlog.taps.unbreakable_place import Card
 from rawlog.taps.unbreakable_session import UnbreakableSession
 
 
+def _unlimited(sinks: Mapping[Direction, FileSink]) -> Limit | None:
+    """No limit, as in Dovecot."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class PostLoginOptions:
     """What the operator asked for.
@@ -44,7 +50,8 @@ class PostLoginOptions:
     ``written`` None: nothing is recorded, since the options are wrong. ``debug``: say also why users without a
     directory are not recorded. ``trusted``: the users whose mail processes may ask for anybody: root, and our own
     where Dovecot runs without root; anybody else whom the socket's mode lets in is recorded as that user only.
-    ``unbreakable``: a holder keeps the conversations, so that they outlive who relays them (``rawlog_relay``).
+    ``limit`` gives the limits of a recording by its files. ``unbreakable``: a holder keeps the conversations, so that
+    they outlive who relays them (``rawlog_relay``).
     """
 
     written: RawlogOptions | None
@@ -53,6 +60,7 @@ class PostLoginOptions:
     trusted: frozenset[int] = frozenset((0,))
     limits: Limits = field(default_factory=Limits)
     unbreakable: bool = False
+    limit: Callable[[Mapping[Direction, FileSink]], Limit | None] = _unlimited
 
 
 class PostLogin:
@@ -184,7 +192,8 @@ class PostLogin:
     def _recorder(self, user: str, written: RawlogOptions, sinks: Mapping[Direction, FileSink]) -> Recorder:
         encoder = PairEncoder(written.stamps, written.boundaries)
         name = f"rawlog({shown(user)})"
-        return Recorder(encoder, sinks, name=name, report=self._report, flusher=self._flusher)
+        limit = self._options.limit(sinks)
+        return Recorder(encoder, sinks, name=name, report=self._report, flusher=self._flusher, limit=limit)
 
     def _begin(self, session: Session | UnbreakableSession, answered: bool) -> None:
         self._sessions.add(session)
