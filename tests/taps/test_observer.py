@@ -143,6 +143,18 @@ def test_where_the_place_depends_on_the_user_it_is_whole_all_the_same() -> None:
     assert times == [AT, AT + 1, AT + 2, AT + 3, AT, AT + 1, AT + 2]
 
 
+def test_marks_stay_in_their_place_among_what_was_held() -> None:
+    watch = Watch(plan("/raw/%u"))
+    watch.observer.mark(AT, "opened", {})
+    watch.says(GREETING)
+    watch.observer.mark(AT, "tls", {})
+    watch.says(*LOGIN)
+    watch.observer.mark(AT, "compress", {})
+    (only,) = watch.opened
+    names = [event.name if isinstance(event, Mark) else event.direction.value for event in only.events]
+    assert names == ["opened", "out", "tls", "in", "out", "login", "compress"]
+
+
 def test_a_failed_login_leaves_nothing() -> None:
     watch = Watch(plan("/raw/%u"))
     watch.says(GREETING, *FAILED)

@@ -167,7 +167,7 @@ class Observer:
     def _mark(self, mark: Mark) -> None:
         self._marks.append(mark)
         for record in self._records:
-            record.mark(mark)
+            record.marks()
 
 
 Piece = tuple[Chunk, bool, bool]  # bytes, and whether they came after STARTTLS, after the login
@@ -208,7 +208,8 @@ class _Record:
         self._closing: tuple[int, str, Closed] | None = None  # the leg ended while it waited for the recorder
         self._in_tls = False
         self._over = False
-        self._early: list[Piece] = []
+        self._marked = 0  # so many of them are in the recording
+        self._early: list[tuple[int, Piece]] = []  # with the number of marks before it
         self._early_size = self._dropped = 0
 
     def login(self, at: int, user: str | None) -> None:
@@ -238,8 +239,14 @@ class _Record:
         self._recorder.flush()
         return self._recorder.healthy
 
-    def mark(self, mark: Mark) -> None:
-        """A mark of the leg."""
+    def marks(self, count: int | None = None) -> None:
+        """There are more marks of the leg; ``count``: those behind it come later."""
+        if self._recorder is not None:
+            for mark in self._marks[self._marked : count]:
+                self._mark(mark)
+            self._marked = max(self._marked, len(self._marks) if count is None else count)
+
+    def _mark(self, mark: Mark) -> None:
         if self._recorder is not None:
             self._recorder.mark(mark.at, mark.name, mark.detail)
 
@@ -255,6 +262,7 @@ class _Record:
 
     def _begin(self, at: int) -> None:
         self._asked = self._waiting = True
+        self._marked = 0
         try:
             self._open(self._plan, self._user, at, self._opened)
         except BaseException:
@@ -265,14 +273,15 @@ class _Record:
         """The answer, at once or later: what came meanwhile follows."""
         self._waiting = False
         self._recorder = recorder
-        for mark in self._marks if recorder is not None else ():
-            self.mark(mark)
         early, self._early = self._early, []
-        for chunk, in_tls, _ in early:
+        for marks, (chunk, in_tls, _) in early:
+            self.marks(marks)
             self._write(chunk, in_tls)
         if self._dropped:
             cause = f"more than {EARLY_LIMIT} bytes before the recording could begin"
-            self.mark(Mark(early[-1][0].at if early else None, "gap", {"bytes": str(self._dropped), "cause": cause}))
+            at = early[-1][1][0].at if early else None
+            self._mark(Mark(at, "gap", {"bytes": str(self._dropped), "cause": cause}))
+        self.marks()
         if self._closing is not None:
             at, reason, closed = self._closing
             self._end(at, reason)
@@ -299,5 +308,5 @@ class _Record:
         if self._early_size + size > EARLY_LIMIT:
             self._dropped += size
             return
-        self._early.append(piece)
+        self._early.append((len(self._marks), piece))
         self._early_size += size
