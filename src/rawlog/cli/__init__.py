@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": "run the gateways that a configuration file asks for",
     "ls": "list recordings: who, when, with what, how it ended",
     "show": "print recordings as conversations",
+    "follow": "show conversations while they happen",
     "redact": "copy recordings without their secrets, to show them to others",
     "search": "find exchanges by user, command, status, latency or text",
     "conf": "check a configuration file and print what is in force",

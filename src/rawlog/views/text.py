@@ -75,8 +75,8 @@ class Transcript:
         cut: int | None = CUT,
         fits: Fits | None = None,
     ) -> None:
-        framer = framer_for(protocol, client=client, hold_limit=None) if protocol in FRAMERS else None
-        self._folder = Folder(framer, bodies=bodies is True, keep=MESSAGE_LIMIT if bodies == "mime" else 0)
+        self.framer = framer_for(protocol, client=client, hold_limit=None) if protocol in FRAMERS else None
+        self._folder = Folder(self.framer, bodies=bodies is True, keep=MESSAGE_LIMIT if bodies == "mime" else 0)
         self._client = client
         self._column = TimeColumn(time)
         self._colour = colour
