@@ -88,8 +88,8 @@ class Masker:
         yield Mark(self._at, "compress", {"algorithm": "DEFLATE"})
         rests = []
         for direction, lane in self._lanes.items():
-            rest = self.framer.take_rest(direction)
-            rests.append((lane.forget(len(rest)), direction, rest))
+            # Everything before the switch is settled and released: what waits here is what the framer gives back.
+            rests.append((lane.forget(), direction, self.framer.take_rest(direction)))
             lane.inflater = Inflater()
         yield from self._settle(self.framer.resume())
         for at, direction, rest in rests:
@@ -114,15 +114,11 @@ class _Lane:
             at = self._stamps.pop()[0]
         self._stamps.append((at, self.tape.end))
 
-    def forget(self, count: int) -> int | None:
-        """Drop the last ``count`` bytes that wait, which were none of this stream; gives the time of the first."""
-        rest = self.tape.give_back()
-        self.tape.append(rest[: len(rest) - count])
-        at = None
-        while self._stamps and self._stamps[-1][1] > self.tape.end:
-            at, _ = self._stamps.pop()
-        if self.tape.size and (not self._stamps or self._stamps[-1][1] < self.tape.end):
-            self._stamps.append((at, self.tape.end))
+    def forget(self) -> int | None:
+        """Drop what waits, for it is none of this stream; gives the time of its first byte."""
+        at = self._stamps[0][0] if self._stamps else None
+        self._stamps.clear()
+        self.tape.give_back()
         return at
 
     def release(self, settled: int, secret_from: int | None, events: list[Event]) -> None:
