@@ -75,8 +75,12 @@ def recording_on(server: DovecotServer, user: str) -> Path:
 
 
 def pairs(place: Path, prefix: str = "") -> list[tuple[bytes, bytes]]:
-    """The recordings in a directory whose names begin with ``prefix``, in the order of their names."""
-    found = sorted(path for path in place.glob("*.in") if path.name.startswith(prefix))
+    """The recordings in a directory whose names begin with ``prefix``, in the order of their names.
+
+    Both files of a pair are made one after the other, after the login; one that is alone is not there yet.
+    """
+    begun = (path for path in place.glob("*.in") if path.with_suffix(".out").exists())
+    found = sorted(path for path in begun if path.name.startswith(prefix))
     return [(path.read_bytes(), path.with_suffix(".out").read_bytes()) for path in found]
 
 

@@ -20,6 +20,7 @@ from rawlog.taps.postlogin_service import serve_postlogin
 from tests.support.golden import normal
 from tests.support.mailprocess import MailProcess
 from tests.support.places import NOBODY, shared_directory
+from tests.support.postlogin import pairs
 from tests.support.running import Running
 
 ROOT = os.geteuid() == 0
@@ -58,8 +59,7 @@ class Scene(Running):
         return mail
 
     def pairs(self) -> list[tuple[bytes, bytes]]:
-        found = sorted(self.place.glob("*.in"))
-        return [(path.read_bytes(), path.with_suffix(".out").read_bytes()) for path in found]
+        return pairs(self.place)
 
 
 @pytest.fixture
