@@ -136,7 +136,10 @@ class Scribe:
         return False
 
     def _write(self, encode: Callable[[_Encoded], int]) -> bool:
-        """Encode and write a step, and settle it; False when a file can't be written."""
+        """Encode and write a step, and settle it; False when a file can't be written.
+
+        What else is raised kills the process, and the ledger must say in whose conversation.
+        """
         ledger = self.journal.ledger
         before = ledger.current
         ledger.work_on(self.journal.slot)
@@ -145,9 +148,9 @@ class Scribe:
             self._settle(encode(encoded), encoded)
         except OSError as error:
             self._failed(error)
-            return False
-        finally:
             ledger.work_on(before)
+            return False
+        ledger.work_on(before)
         self._trouble, self._delay, self._since = "", 0.0, None
         return True
 

@@ -58,6 +58,7 @@ class Holder:
         self._free = list(range(ledger.places))
         self._channel: socket.socket | None = None
         self._process = -1
+        self._last_word = b""
         self._outgoing: deque[bytes] = deque()
         self._wake = _wakeups()
 
@@ -78,6 +79,7 @@ class Holder:
         """This is the worker."""
         self.pid, self._channel = pid, channel
         self._process = os.pidfd_open(pid)
+        self._pass_on()
 
     def _held(self) -> list[int]:
         ends = [end for pipe in self.pipes for end in (pipe.reader, pipe.writer)]
@@ -154,9 +156,15 @@ class Holder:
             self._take(message[1:], fds, bool(flags & socket.MSG_CTRUNC))
         elif message.startswith(b"R"):
             self.replace_worker()
-        elif self._channel is not None:
-            with contextlib.suppress(OSError):  # it dies; its successor is not told, and the next signal asks again
-                self._channel.send(message)
+        elif message.startswith(b"F"):
+            self._last_word = message
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Tell the worker to end everything, if we were told so."""
+        if self._channel is not None and self._last_word:
+            with contextlib.suppress(OSError):  # it is dying; its successor is told again
+                self._channel.send(self._last_word)
 
     def _take(self, card: bytes, fds: list[int], cut: bool) -> None:
         """A new conversation."""
