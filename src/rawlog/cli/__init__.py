@@ -25,9 +25,12 @@ COMMANDS = {
     "ls": "list recordings: who, when, with what, how it ended",
     "show": "print recordings as conversations",
     "follow": "show conversations while they happen",
+    "merge": "print several recordings on one time line",
     "redact": "copy recordings without their secrets, to show them to others",
+    "prune": "remove recordings that are too old, or more than there is room for",
     "search": "find exchanges by user, command, status, latency or text",
     "conf": "check a configuration file and print what is in force",
+    "doctor": "say what keeps a recording from being made",
     "user": "look a user up in the configured userdb",
 }
 

@@ -205,23 +205,29 @@ class _Wanted:
 def _prepared(configuration: Configuration, plan: GatewayPlan) -> Prepared:
     settings, backend = plan.settings, plan.backend
     minimum = settings.ssl_min_protocol
-    for_clients = for_backend = None
+    for_clients = None
     if settings.serves_tls:
         for_clients = tls.client_context(settings.ssl_cert, settings.ssl_key, minimum)
-    if backend.tls != "none":
-        for_backend = tls.backend_context(
-            settings.ssl_client_ca_file or None,
-            settings.ssl_client_ca_dir or None,
-            verify=settings.ssl_client_require_valid_cert,
-            minimum=minimum,
-        )
     return Prepared(
         plan=plan,
         client_context=for_clients,
-        backend_context=for_backend,
+        backend_context=backend_tls(plan),
         endpoints=endpoints(backend),
-        postlogin=_postlogin_options(configuration, plan),
+        postlogin=postlogin_options(configuration, plan),
         collector=collector_of(settings.rawlog_dir) if plan.protocol in COLLECTED else None,
+    )
+
+
+def backend_tls(plan: GatewayPlan) -> ssl.SSLContext | None:
+    """How the backend's certificate is verified; None where its leg is plain."""
+    settings = plan.settings
+    if plan.backend.tls == "none":
+        return None
+    return tls.backend_context(
+        settings.ssl_client_ca_file or None,
+        settings.ssl_client_ca_dir or None,
+        verify=settings.ssl_client_require_valid_cert,
+        minimum=settings.ssl_min_protocol,
     )
 
 
@@ -230,7 +236,7 @@ def _service(plan: GatewayPlan) -> str:
     return "managesieve" if plan.protocol == "sieve" else plan.protocol
 
 
-def _postlogin_options(configuration: Configuration, plan: GatewayPlan) -> RawlogOptions | None:
+def postlogin_options(configuration: Configuration, plan: GatewayPlan) -> RawlogOptions | None:
     """The options of the rawlog that ``service imap { executable = imap postlogin }`` names; None without one."""
     service = configuration.services.get(_service(plan))
     socket = service.postlogin_socket if service is not None else None
