@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from rawlog.dialogue.pseudonyms import pseudonymous
 from rawlog.dialogue.pseudonyms_names import Names
 from rawlog.dialogue.sharing import shareable
-from rawlog.dialogue.whole import take_whole
 from rawlog.events import Chunk, Direction, Event, Recording
 from rawlog.protocols.registry import FRAMERS
 
