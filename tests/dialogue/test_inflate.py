@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import tracemalloc
 import zlib
 
 import pytest
 
-from rawlog.dialogue.inflate import BOMB_FREE, STEP, InflateError, Inflater
+from rawlog.dialogue.inflate import BOMB_FREE, STEP, InflateError, Inflater, ResumableInflater
 
 
 def deflate(data: bytes, flush: int = zlib.Z_SYNC_FLUSH) -> bytes:
@@ -74,3 +75,21 @@ def test_a_bomb() -> None:
     finally:
         tracemalloc.stop()
     assert BOMB_FREE < given <= max(BOMB_FREE, 100 * len(bomb)) + STEP
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 100_000])
+def test_a_resumable_inflater_goes_on_after_being_pickled_anywhere(size: int) -> None:
+    plain = b"".join(b"* %d FETCH (FLAGS (\\Seen) UID %d)\r\n" % (number, number * 7) for number in range(20_000))
+    deflate = zlib.compressobj(wbits=-15)
+    packed = b""
+    for at in range(0, len(plain), 50_000):
+        packed += deflate.compress(plain[at : at + 50_000])
+        packed += deflate.flush(zlib.Z_SYNC_FLUSH) if at % 100_000 else b""
+    packed += deflate.flush(zlib.Z_SYNC_FLUSH)
+    inflater, got = ResumableInflater(), b""
+    for number, at in enumerate(range(0, len(packed), size)):
+        got += b"".join(inflater.inflate(packed[at : at + size]))
+        if size > 7 or number % 97 == 0:
+            inflater = pickle.loads(pickle.dumps(inflater))
+    assert got == plain
+    assert len(pickle.dumps(inflater)) < 80_000

@@ -13,6 +13,10 @@ BOMB_RATIO = 100  # more than this after BOMB_FREE bytes is no mail
 BOMB_FREE = 1024 * 1024
 
 
+_WINDOW = 32 * 1024  # how far back DEFLATE refers (RFC 1951 section 2)
+_FLUSHED = b"\x00\x00\xff\xff"  # how a flush ends: an empty stored block, after which the stream is at a byte's edge
+
+
 class InflateError(Exception):
     """What comes can't be inflated; the text says why. It is raised once, then nothing more is inflated."""
 
@@ -53,3 +57,37 @@ class Inflater:
         self._broken = True
         self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)  # lets go of what it had kept
         raise InflateError(cause)
+
+
+class ResumableInflater(Inflater):
+    """The same, and it can be pickled in the middle of a stream.
+
+    It keeps what zlib does not give: the plain text before the last flush (32 KiB), and what came since, compressed.
+    Clients and servers flush after each answer, so that is little.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plain = b""  # the end of what was given
+        self._window = b""  # the same at the last flush
+        self._since = b""  # what was taken since
+
+    def _step(self, data: bytes) -> bytes:
+        piece = super()._step(data)
+        rest = len(self._zlib.unconsumed_tail)
+        self._since += data[: len(data) - rest]
+        self._plain = (self._plain + piece)[-_WINDOW:]
+        if not rest and len(piece) < STEP and self._since.endswith(_FLUSHED):
+            self._window, self._since = self._plain, b""
+        return piece
+
+    def __getstate__(self) -> tuple[int, int, bool, bytes, bytes, bytes]:
+        return self._taken, self._given, self._broken, self._plain, self._window, self._since
+
+    def __setstate__(self, state: tuple[int, int, bool, bytes, bytes, bytes]) -> None:
+        self._taken, self._given, self._broken, self._plain, self._window, self._since = state
+        self._zlib = zlib.decompressobj(-zlib.MAX_WBITS, self._window)
+        data, given = self._since, STEP
+        while not self._broken and (data or given == STEP):
+            given = len(self._zlib.decompress(data, STEP))
+            data = self._zlib.unconsumed_tail

@@ -24,11 +24,13 @@ STAMPS_LIMIT = 1000  # reads that are kept apart while they wait; further ones a
 class Masker:
     """Takes the chunks of one leg, gives the events to record. With ``keep`` nothing is masked.
 
-    The framer must be made with ``wire_compressed=True`` when the leg carries COMPRESS as it is on the wire.
+    The framer must be made with ``wire_compressed=True`` when the leg carries COMPRESS as it is on the wire. With a
+    ``ResumableInflater`` as ``inflater`` a masker can be pickled at any time.
     """
 
-    def __init__(self, framer: Framer, *, keep: bool = False) -> None:
+    def __init__(self, framer: Framer, *, keep: bool = False, inflater: type[Inflater] = Inflater) -> None:
         self.framer = framer
+        self._inflater = inflater
         self._lanes = {direction: _Lane(direction, keep=keep) for direction in Direction}
         # Only what is compressed has to wait for its meaning when nothing is masked.
         self._waits = not keep or framer.wire_compressed
@@ -90,7 +92,7 @@ class Masker:
         for direction, lane in self._lanes.items():
             # Everything before the switch is settled and released: what waits here is what the framer gives back.
             rests.append((lane.forget(), direction, self.framer.take_rest(direction)))
-            lane.inflater = Inflater()
+            lane.inflater = self._inflater()
         yield from self._settle(self.framer.resume())
         for at, direction, rest in rests:
             if rest:

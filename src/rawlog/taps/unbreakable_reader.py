@@ -6,6 +6,7 @@ know: sockets, files, journals. It is pickled at each checkpoint, so it holds no
 
 from __future__ import annotations
 
+from rawlog.dialogue.inflate import ResumableInflater
 from rawlog.dialogue.redact import Masker
 from rawlog.events import Chunk, Direction, Event
 from rawlog.protocols.registry import framer_for
@@ -55,6 +56,6 @@ class PostLoginReader:
         if not self._keep or b"COMPRESS=DEFLATE" in answer:  # Dovecot's answer to a login has all capabilities
             framer = framer_for("pop3" if answer.startswith(b"+") else "imap", wire_compressed=True)
             framer.authenticated = True
-            self._masker = Masker(framer, keep=self._keep)
+            self._masker = Masker(framer, keep=self._keep, inflater=ResumableInflater)
         early, self._early = self._early, []
         return [event for chunk in early for event in self._understood(chunk)]
