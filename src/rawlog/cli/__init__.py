@@ -27,6 +27,7 @@ COMMANDS = {
     "follow": "show conversations while they happen",
     "merge": "print several recordings on one time line",
     "redact": "copy recordings without their secrets, to show them to others",
+    "forget": "remove everything that was recorded of one user",
     "prune": "remove recordings that are too old, or more than there is room for",
     "search": "find exchanges by user, command, status, latency or text",
     "conf": "check a configuration file and print what is in force",

@@ -85,35 +85,44 @@ class Transcript:
 
     def feed(self, event: Event) -> Iterator[str]:
         """The lines that this event completes."""
-        for item in self._folder.feed(event):
-            yield from self._shown(item)
+        return self._in_column(self._folder.feed(event))
 
     def end(self) -> Iterator[str]:
         """The lines that were not complete, now that nothing follows."""
-        for item in self._folder.end():
-            yield from self._shown(item)
+        return self._in_column(self._folder.end())
 
-    def _shown(self, item: Item) -> Iterator[str]:
-        self._column.begin(item.at)
-        self._fits.begin(item.at)
-        if not self._fits.has(item.at):
-            return
-        yield from self._column.new_day(item.at)
+    def timed(self, event: Event | None) -> Iterator[tuple[int | None, str]]:
+        """The lines that this event (None: the end) completes, each with its time instead of behind it."""
+        for item in self._folder.end() if event is None else self._folder.feed(event):
+            self._fits.begin(item.at)
+            if self._fits.has(item.at):
+                yield from ((item.at, self._coloured(text)) for text in self._texts(item))
+
+    def _in_column(self, items: Iterator[Item]) -> Iterator[str]:
+        for item in items:
+            self._column.begin(item.at)
+            self._fits.begin(item.at)
+            if self._fits.has(item.at):
+                yield from self._column.new_day(item.at)
+                for text in self._texts(item):
+                    time = self._column.show(item.at)
+                    yield (f"{_DIM}{time}{_PLAIN}" if self._colour else time) + self._coloured(text)
+
+    def _texts(self, item: Item) -> Iterator[str]:
         if isinstance(item, Mark):
-            yield self._complete(item.at, "*", "** " + _mark(item))
+            yield "** " + _mark(item)
             return
         who = "C" if item.direction is self._client else "S"
         if isinstance(item, Line):
-            yield self._complete(item.at, who, who + _line(item, self._cut))
+            yield who + _line(item, self._cut)
             return
-        yield self._complete(item.at, who, who + _folded(item))
+        yield who + _folded(item)
         if item.data is not None:
             for line in outline(item.data, dotted=item.kind is Kind.BLOCK):
-                yield self._complete(item.at, who, f"{who}| {line}")
+                yield f"{who}| {line}"
 
-    def _complete(self, at: int | None, who: str, text: str) -> str:
-        time = self._column.show(at)
-        return _coloured(time, who, text) if self._colour else time + text
+    def _coloured(self, text: str) -> str:
+        return f"{_COLOURS[text[0]]}{text[:2]}{_PLAIN}{text[2:]}" if self._colour else text
 
 
 def _line(line: Line, cut: int | None) -> str:
@@ -137,7 +146,3 @@ def _folded(folded: Fold) -> str:
 def _mark(mark: Mark) -> str:
     detail = (f"{neutral_text(name)}={neutral_text(value)}" for name, value in mark.detail.items())
     return " ".join([neutral_text(mark.name), *detail])
-
-
-def _coloured(time: str, who: str, text: str) -> str:
-    return f"{_DIM}{time}{_PLAIN}{_COLOURS[who]}{text[:2]}{_PLAIN}{text[2:]}"
