@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -120,3 +122,19 @@ def test_abort_ends_at_once(scene: Scene) -> None:
     scene.session.abort("the mail process is gone")
     scene.turning.until(lambda: scene.ended)
     assert scene.sinks[IN].closed
+
+
+def test_nothing_of_it_is_left_without_a_collector(scene: Scene) -> None:
+    scene.session.record(scene.recorder)
+    scene.pass_on(scene.server, scene.client, b"a1 OK\r\n")
+    gone = weakref.ref(scene.session)
+    gc.disable()
+    try:
+        scene.client.close()
+        scene.server.close()
+        scene.turning.until(lambda: scene.ended)
+        scene.ended.clear()
+        del scene.session
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -24,6 +24,9 @@ FDS_PER_PLACE = 4
 """Client, mail process, and two files."""
 FDS_SPARE = 64
 
+GC_THRESHOLD = 20_000
+"""New objects until the collector looks at them; a login makes some hundred, and leaves no circles behind."""
+
 _MALLOPT = ((-3, 32 << 20), (-1, 64 << 20), (-2, 1 << 20))  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
 _PR_SET_DUMPABLE = 4
 
@@ -35,6 +38,7 @@ def settle_memory() -> bool:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False

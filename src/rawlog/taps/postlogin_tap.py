@@ -59,6 +59,7 @@ class PostLoginTap:
     def close(self, at: int, reason: str) -> None:
         """The conversation is over."""
         self._closed = at, reason
+        self._on_full = _nothing  # of the session, which holds us
         if self._recorder is None:
             return
         if self._early:
@@ -122,3 +123,7 @@ class PostLoginTap:
                 recorder.chunk(event.at, event.direction, event.data[known:])
             else:
                 recorder.mark(event.at, event.name, event.detail)
+
+
+def _nothing() -> None:
+    """What is called when nobody wants to know."""
