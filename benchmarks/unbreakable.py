@@ -205,6 +205,8 @@ def fast(made: Recorded, count: int) -> None:
     pid = os.fork()
     if not pid:
         try:
+            for client in made.clients:
+                client.close()
             relay_all(made, pairs)
         finally:
             os._exit(1)

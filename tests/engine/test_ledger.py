@@ -93,9 +93,9 @@ def fill(journal: Journal) -> None:
 
 def test_a_journal_is_due_when_it_is_long_and_has_no_room_at_its_end(ledger: Ledger) -> None:
     journal = Journal(ledger, 1)
-    put(journal, b"x" * (SMALL // 8))
+    put(journal, b"x" * (SMALL // 4))
     assert not journal.due
-    put(journal, b"x" * (SMALL // 8))
+    put(journal, b"x" * (SMALL // 4))
     assert journal.due
     fill(journal)
     assert SMALL - 16 <= journal.used <= SMALL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,40 @@ def test_commands_and_answers(house: House, keep: bool) -> None:
         assert receive(held.client, len(answer)) == answer
         there.append(command if keep else re.sub(rb"secret[0-9]{6}", b"X" * 12, command))
         back.append(answer)
+    killer.stop()
+    held.client.close()
+    held.server.close()
+    house.wait_ended(held)
+    assert content(held.recorded(Direction.IN), Direction.IN, True, False) == b"".join(there)
+    assert content(held.recorded(Direction.OUT), Direction.OUT, True, False) == b"".join(back)
+    assert killer.kills > 5
+    assert house.reports == ""
+
+
+def test_what_is_compressed_is_recorded_in_the_clear(house: House) -> None:
+    held = house.open(stamps=True)
+    greeting = b"a1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] Logged in\r\n"
+    begin, begun = b"a2 COMPRESS DEFLATE\r\n", b"a2 OK Begin compression.\r\n"
+    held.server.sendall(greeting)
+    assert receive(held.client, len(greeting)) == greeting
+    held.client.sendall(begin)
+    assert receive(held.server, len(begin)) == begin
+    held.server.sendall(begun)
+    assert receive(held.client, len(begun)) == begun
+    killer = Killer(house, seed=4, pause=0.03)
+    killer.start()
+    packers = zlib.compressobj(wbits=-15), zlib.compressobj(wbits=-15)
+    there, back = [begin], [greeting, begun]
+    for number in range(1200):
+        texts = b"b%d NOOP\r\n" % number, b"* %d EXISTS\r\nb%d OK done\r\n" % (number, number)
+        for packer, text, source, target in zip(
+            packers, texts, (held.client, held.server), (held.server, held.client), strict=True
+        ):
+            packed = packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)
+            source.sendall(packed)
+            assert receive(target, len(packed)) == packed
+        there.append(texts[0])
+        back.append(texts[1])
     killer.stop()
     held.client.close()
     held.server.close()

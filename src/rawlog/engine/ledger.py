@@ -37,6 +37,8 @@ SMALL, LARGE = 16 << 10, 256 << 10
 """Bytes of an area of the journal: of a conversation of commands and answers, and of one that moves much."""
 SMALLS, LARGES = 2048, 128
 """How many of them there are: 64 MiB of addresses, of which only what was ever used takes memory."""
+MUCH = 6 << 10
+"""Bytes of a piece that is more than a command or an answer: room for larger ones follows it."""
 READ_MAX = 128 << 10
 """Bytes of the largest piece."""
 SLOT = 1024
@@ -153,7 +155,7 @@ class Ledger:
 
     def take_area(self, large: bool) -> int | None:
         """A free area of the wanted size, or of the other one."""
-        if not self._free[large]:
+        if not any(self._free.values()):
             self.reclaim()
         free = self._free[large] or self._free[not large]
         return free.pop() if free else None
@@ -178,8 +180,8 @@ class Journal:
 
     # fmt: off
     __slots__ = (
-        "_appended", "_area", "_begin", "_bytes", "_end", "_full", "_large", "_start", "_word", "_words", "due",
-        "holed", "ledger", "on_dirty", "read_max", "slot",
+        "_appended", "_area", "_begin", "_bytes", "_end", "_full", "_large", "_much", "_start", "_word", "_words",
+        "due", "holed", "ledger", "on_dirty", "read_max", "slot",
     )
     # fmt: on
 
@@ -194,7 +196,7 @@ class Journal:
         area = self._words[self._word + _AREA]
         self._area: int | None = area - 1 if area and self._appended > self._start else None
         self._begin = self._end = self._full = 0
-        self._large = False
+        self._large = self._much = False
         if self._area is not None:
             self._settle_in(self._area)
         self.read_max = READ_MAX
@@ -253,7 +255,7 @@ class Journal:
         place, size = self.ledger.area(area), self.ledger.area_size(area)
         self._begin = place - self._words[self._word + _ORIGIN]
         self._end = place + size
-        self._full = size // 4
+        self._full = size // 2 if size == SMALL else size // 4
 
     def begin(self, side: int) -> None:
         """A turn of a direction (0 IN, 1 OUT) begins: what a pipe of it holds from now on is not yet recorded."""
@@ -274,7 +276,9 @@ class Journal:
         self._appended += 16 + (size + 7 & ~7)
         self._words[self._word + _APPENDED] = self._appended
         if self._appended - self._start >= self._full:
-            self.due = self._large = True
+            self.due = True
+        if size >= MUCH:
+            self._much = True
 
     def lose(self, side: int, size: int) -> None:
         """Bytes that there was no room for."""
@@ -327,7 +331,7 @@ class Journal:
         self._words[self._word + _COPY] = copy
         self._start = upto
         if upto == self._appended:
-            self._large = self.due
+            self._large, self._much = self._much, False
             self.due = False
             self.release()
 
