@@ -42,7 +42,7 @@ def test_each_exchange_has_a_line() -> None:
     assert lines(TALK) == [
         "     0.000          PREAUTH     0    17  (greeting) → * PREAUTH ready",
         "     1.000  500 ms  NO         16    12  a SELECT \\x1b[31m → a NO \\u{202e}no",
-        "     2.000  0.5 ms  OK         14    16  b IDLE (60.0 s)",
+        "     2.000  500 µs  OK         14    16  b IDLE (60.0 s)",
         "    63.000       …              8     0  c NOOP",
     ]
 

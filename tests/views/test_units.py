@@ -13,8 +13,9 @@ from rawlog.views.units import duration_text, iso_text, moment_text, size_text
     ("microseconds", "text"),
     [
         (None, ""),
-        (0, "0.0 ms"),
-        (640, "0.6 ms"),
+        (0, "0 µs"),
+        (999, "999 µs"),
+        (1_000, "1.0 ms"),
         (9_949, "9.9 ms"),
         (9_950, "10 ms"),
         (999_499, "999 ms"),

@@ -10,15 +10,11 @@ import sys
 from collections.abc import Iterator
 
 from rawlog.cli import shared
-from rawlog.dialogue.exchange_summary import EDITION
 from rawlog.dialogue.search import Query, could_match, parse
 from rawlog.errors import RawlogError
 from rawlog.reading.needles import may_hold
 from rawlog.reading.opener import open_recording
-from rawlog.reading.places import recordings_at
-from rawlog.reading.shelf import Shelf, default_shelf
 from rawlog.views.exchanges import CUT
-from rawlog.views.listing import listed, note
 from rawlog.views.matches import Matches, Show
 from rawlog.views.progress import Progress
 
@@ -62,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     failures: list[RawlogError] = []
     matches = _matches(options)
     with Progress(sys.stderr, "searching") as progress:
-        for path, left in _places(query, options.paths, failures, progress):
+        for path, left in shared.chosen(query, options.paths, failures, progress):
             try:
                 for line in _lines(path, left, options, matches):
                     progress.clear()
@@ -99,22 +95,3 @@ def _lines(path: str, query: Query, options: argparse.Namespace, matches: Matche
     if query.decided is None and path != "-" and not could_match(recording, query):
         return
     yield from matches.lines(recording, query)
-
-
-def _places(
-    query: Query, paths: list[str], failures: list[RawlogError], progress: Progress
-) -> Iterator[tuple[str, Query]]:
-    """Where to look, and for what: questions about recordings are answered by their notes."""
-    if not query.term.asks_recording():
-        found = list(recordings_at(paths, on_error=failures.append))
-        for number, path in enumerate(found):
-            progress(number, len(found))
-            yield path, query
-        return
-    shelf = Shelf(default_shelf(), edition=EDITION)
-    known = [listed(name, noted) for name, noted in shelf.notes(paths, note, tell=progress, fail=failures.append)]
-    shelf.close()
-    known.sort(key=lambda one: (one.summary.started or 0, one.name))
-    for number, one in enumerate(known):
-        progress(number, len(known))
-        yield one.name, query.about(one.name, one.summary)

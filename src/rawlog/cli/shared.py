@@ -8,8 +8,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 
+from rawlog.dialogue.exchange_summary import EDITION
+from rawlog.dialogue.search import Query
+from rawlog.dialogue.search_units import duration
 from rawlog.errors import ConfigError, RawlogError
+from rawlog.reading.places import recordings_at
+from rawlog.reading.shelf import Shelf, default_shelf
+from rawlog.views.listing import listed, note
+from rawlog.views.progress import Progress
 from rawlog.views.when import When
 from rawlog.views.window import Window
 
@@ -56,14 +64,34 @@ def has_colours(wish: str) -> bool:
 
 def wish_duration(text: str | None, option: str) -> int | None:
     """The microseconds that an option asks for. Raises ConfigError."""
-    from rawlog.dialogue.search_units import duration
-
     if text is None:
         return None
     value = duration(text)
     if value is None:
         raise ConfigError(f"{option} {text}: no duration; use for instance 500ms, 1.5s, 2m")
     return value
+
+
+def chosen(
+    query: Query, paths: list[str], failures: list[RawlogError], progress: Progress
+) -> Iterator[tuple[str, Query]]:
+    """The recordings that a query may be about, and what is left of it for each.
+
+    What it asks about recordings as a whole is answered by the notes about them.
+    """
+    if not query.term.asks_recording():
+        found = list(recordings_at(paths, on_error=failures.append))
+        for number, path in enumerate(found):
+            progress(number, len(found))
+            yield path, query
+        return
+    shelf = Shelf(default_shelf(), edition=EDITION)
+    known = [listed(name, noted) for name, noted in shelf.notes(paths, note, tell=progress, fail=failures.append)]
+    shelf.close()
+    known.sort(key=lambda one: (one.summary.started or 0, one.name))
+    for number, one in enumerate(known):
+        progress(number, len(known))
+        yield one.name, query.about(one.name, one.summary)
 
 
 def told(failures: list[RawlogError]) -> int:

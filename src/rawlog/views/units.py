@@ -17,10 +17,12 @@ def duration_text(microseconds: int | None) -> str:
     """At most seven characters; empty where it is not known.
 
     >>> duration_text(600), duration_text(12_300), duration_text(1_204_000), duration_text(3_725_000_000)
-    ('0.6 ms', '12 ms', '1.20 s', '1h02m')
+    ('600 µs', '12 ms', '1.20 s', '1h02m')
     """
     if microseconds is None:
         return ""
+    if microseconds < 1000:
+        return f"{microseconds} µs"
     if microseconds < 9_950:
         return f"{microseconds / 1000:.1f} ms"
     if microseconds < 999_500:
