@@ -38,7 +38,7 @@ from rawlog.recorder.sinks import FileSink
 from rawlog.taps import postlogin_process
 from rawlog.taps.holder import start_holder
 from rawlog.taps.postlogin_session import Session
-from rawlog.taps.unbreakable_place import Card
+from rawlog.taps.unbreakable_place import Card, Terms
 from tests.support.unbreakable import House, Killer, Stream, lines
 
 DOVECOT = Path("/usr/lib/dovecot/rawlog")
@@ -246,7 +246,7 @@ def relay_all(made: Recorded, pairs: list[tuple[socket.socket, socket.socket]]) 
 
 def unbreakable(made: Recorded, count: int) -> None:
     pairs = pairs_of(made, count)
-    pid, front = start_holder(count + 8, limits=Limits(), report=print)
+    pid, front = start_holder(count + 8, terms=Terms(), report=print)
     front.settimeout(10)
     made.stack.callback(lambda: os.waitpid(pid, 0))
     made.stack.callback(front.close)

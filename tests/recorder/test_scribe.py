@@ -13,6 +13,7 @@ from rawlog.engine.pipes import why_not
 from rawlog.events import Chunk, Direction, Event
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.limits import Limit
 from rawlog.recorder.scribe import PIECES, Scribe
 from rawlog.recorder.sinks import FileSink
 
@@ -65,7 +66,11 @@ class Desk:
         self.reports: list[str] = []
 
     def scribe(
-        self, kind: type[FileSink] = FileSink, reader: Plain | None = None, directions: tuple[Direction, ...] = ()
+        self,
+        kind: type[FileSink] = FileSink,
+        reader: Plain | None = None,
+        directions: tuple[Direction, ...] = (),
+        limit: Limit | None = None,
     ) -> Scribe:
         """A new process, as it were."""
         files = {}
@@ -78,7 +83,7 @@ class Desk:
         ledger.claim_areas({journal.area} if journal.area is not None else set())
         return Scribe(
             journal, files, PairEncoder(True), reader or Plain(), name="rawlog(u)", report=self.reports.append,
-            flusher=flusher, now=lambda: 5_000_000,
+            flusher=flusher, now=lambda: 5_000_000, limit=limit,
         )  # fmt: skip
 
     def read(self, direction: Direction = Direction.IN) -> bytes:
@@ -196,6 +201,24 @@ def test_one_direction_only(desk: Desk) -> None:
     scribe.flush()
     assert not (desk.place / "in").exists()
     assert desk.read(Direction.OUT) == b"1.000000 out\n"
+
+
+def test_a_limit_is_said_and_what_is_missing_at_the_end(desk: Desk) -> None:
+    limit = Limit(10)
+    scribe = desk.scribe(limit=limit)
+    put(scribe, b"12345\n")
+    put(scribe, b"67890\n")
+    scribe.flush()
+    scribe = desk.scribe(limit=Limit(10))
+    put(scribe, b"abcdef", side=1)
+    scribe.close(1, "over")
+    assert desk.read() == (
+        b"1.000000 12345\n5.000000 [rawlog: not recorded from here on: limit of 10 bytes reached]\r\n"
+        b"5.000000 [rawlog: 6 bytes not recorded from 1970-01-01T00:00:01.000000Z to 1970-01-01T00:00:00.000009Z: "
+        b"limit of 10 bytes reached]\r\n"
+    )
+    assert b"14 bytes not recorded" in desk.read(Direction.OUT)
+    assert len(desk.reports) == 1
 
 
 def test_a_stop_is_said_in_the_files_and_leaves_nothing_waiting(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from rawlog.engine.relay import Limits
 from rawlog.events import Direction
 from rawlog.taps.holder import start_holder
-from rawlog.taps.unbreakable_place import Card
+from rawlog.taps.unbreakable_place import Card, Terms
 
 PATIENCE = 20.0
 
@@ -53,7 +53,7 @@ class House:
         saved = os.dup(2)
         os.dup2(log, 2)
         try:
-            self.pid, self.front = start_holder(places, limits=limits or Limits(), report=report)
+            self.pid, self.front = start_holder(places, terms=Terms(limits or Limits()), report=report)
         finally:
             os.dup2(saved, 2)
             os.close(saved)

@@ -24,6 +24,7 @@ from rawlog.events import Chunk, Direction, Event, Mark
 from rawlog.formats.base import Encoder
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.gap import Gap, begin_line
+from rawlog.recorder.limits import Limit
 from rawlog.recorder.sinks import FileSink
 from rawlog.recorder.track import FIRST_RETRY, LAST_RETRY, advice_for, cause_of
 
@@ -59,6 +60,8 @@ class _State:
         self.reader = reader
         self.in_line = [False, False]
         self.told = [0, 0]  # lost bytes that a gap in the files tells of
+        self.recorded = 0  # bytes of the conversation, both directions
+        self.gap: Gap | None = None  # open while a limit is reached
         self.closed = False
 
 
@@ -80,8 +83,10 @@ class Scribe:
         report: Callable[[str], None],
         flusher: Flusher,
         now: Callable[[], int],
+        limit: Limit | None = None,
     ) -> None:
         self.name = name
+        self._limit = limit
         self.journal = journal
         self._files = files
         self._report = report
@@ -199,16 +204,40 @@ class Scribe:
         for event in events:
             if isinstance(event, Mark):
                 encoded[0].append(state.encoder.mark(event))
-                continue
-            side = 0 if event.direction is Direction.IN else 1
-            if event.direction in self._files:
-                state.in_line[side] = event.data[-1] != 10
-                encoded[side].append(state.encoder.chunk(event.at, event.direction, event.data))
+            elif event.direction in self._files:
+                size = len(event.data)
+                if self._limit is not None and (cause := self._limit.reached(state.recorded, size)):
+                    self._refuse(event, cause, encoded)
+                    continue
+                self._end_gap(encoded)
+                state.recorded += size
+                self._put_chunk(event, encoded)
+
+    def _put_chunk(self, chunk: Chunk, encoded: _Encoded) -> None:
+        side = _SIDES.index(chunk.direction)
+        self._state.in_line[side] = chunk.data[-1] != 10
+        encoded[side].append(self._state.encoder.chunk(chunk.at, chunk.direction, chunk.data))
+
+    def _refuse(self, chunk: Chunk, cause: str, encoded: _Encoded) -> None:
+        """A limit is reached: the recording says so once, and how much is missing when it goes on, or ends."""
+        gap = self._state.gap
+        if gap is None:
+            gap = self._state.gap = Gap(cause, chunk.at, chunk.at)
+            self._tell(f"recording to {self._path()} stops: {cause}; the conversation goes on")
+            self._line(_SIDES.index(chunk.direction), begin_line(cause), encoded)
+        gap.add(chunk.at, chunk.direction, len(chunk.data))
+
+    def _end_gap(self, encoded: _Encoded) -> None:
+        gap, self._state.gap = self._state.gap, None
+        if gap is not None:
+            for direction in gap.lost:
+                self._line(_SIDES.index(direction), gap.line(direction), encoded)
 
     def _line(self, side: int, line: bytes, encoded: _Encoded) -> None:
         """A line of ours in the stream of a direction."""
-        text = b"\r\n" + line if self._state.in_line[side] else line
-        self._put([Chunk(self._now(), _SIDES[side], text)], encoded)
+        if _SIDES[side] in self._files:
+            text = b"\r\n" + line if self._state.in_line[side] else line
+            self._put_chunk(Chunk(self._now(), _SIDES[side], text), encoded)
 
     def _failed(self, error: OSError) -> None:
         """Nothing of this flush counts: cut the files, and take back what encoder and reader have learned."""
@@ -241,6 +270,7 @@ class Scribe:
         self._encode(encoded, everything=True)
         for direction in _SIDES:
             self._put(state.reader.end(direction), encoded)
+        self._end_gap(encoded)
         self._put([Mark(at, "closed", {"reason": reason})], encoded)
         for side, direction in enumerate(_SIDES):
             encoded[side].append(state.encoder.end(direction))

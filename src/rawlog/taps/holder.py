@@ -28,9 +28,8 @@ from typing import NoReturn
 
 from rawlog.engine.ledger import DONE, Ledger
 from rawlog.engine.pipes import Pipe
-from rawlog.engine.relay import Limits
 from rawlog.recorder.descriptors import keep_only
-from rawlog.taps.unbreakable_place import CLOEXEC, FDS, MESSAGE, Place
+from rawlog.taps.unbreakable_place import CLOEXEC, FDS, MESSAGE, Place, Terms
 from rawlog.taps.unbreakable_worker import SILENT_NOW, work
 
 STRIKES = 3
@@ -44,9 +43,9 @@ _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 class Holder:
     """Serves ``front``, the socket to the post-login service, until it is gone and no conversation is left."""
 
-    def __init__(self, front: socket.socket, ledger: Ledger, *, limits: Limits, report: Callable[[str], None]) -> None:
+    def __init__(self, front: socket.socket, ledger: Ledger, *, terms: Terms, report: Callable[[str], None]) -> None:
         self.ledger = ledger
-        self.limits = limits
+        self.terms = terms
         self.front: socket.socket | None = front
         self.places: dict[int, Place] = {}
         self.numbers: dict[int, int] = {}  # slot -> number of the conversation
@@ -71,7 +70,7 @@ class Holder:
         if not pid:
             kept = {0, 1, 2, self.ledger.fd, theirs.fileno(), *self._held()}
             keep_only(kept)
-            work(self.ledger, theirs, self.pipes, self.places, limits=self.limits, report=self._report)
+            work(self.ledger, theirs, self.pipes, self.places, terms=self.terms, report=self._report)
         theirs.close()
         self.adopt_worker(pid, ours)
 
@@ -244,26 +243,26 @@ def _cause(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def start_holder(places: int, *, limits: Limits, report: Callable[[str], None]) -> tuple[int, socket.socket]:
+def start_holder(places: int, *, terms: Terms, report: Callable[[str], None]) -> tuple[int, socket.socket]:
     """Fork the holder and its worker; returns its pid and the socket to it. Raises OSError."""
     ledger = Ledger(places)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if not pid:
-        _hold(theirs, ledger, limits, report)
+        _hold(theirs, ledger, terms, report)
     theirs.close()
     os.close(ledger.fd)
     ours.setblocking(False)
     return pid, ours
 
 
-def _hold(front: socket.socket, ledger: Ledger, limits: Limits, report: Callable[[str], None]) -> NoReturn:
+def _hold(front: socket.socket, ledger: Ledger, terms: Terms, report: Callable[[str], None]) -> NoReturn:
     try:
         gc.freeze()  # what belongs to the service must not be closed here a second time
         signal.set_wakeup_fd(-1)
         keep_only({0, 1, 2, front.fileno(), ledger.fd})
         os.chdir("/")
-        holder = Holder(front, ledger, limits=limits, report=report)
+        holder = Holder(front, ledger, terms=terms, report=report)
         holder.start_worker()
         holder.run()
     except BaseException as error:

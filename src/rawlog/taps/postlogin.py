@@ -34,7 +34,7 @@ from rawlog.taps.postlogin_request import DROPIN, Request, parse_request, speake
 from rawlog.taps.postlogin_session import Session
 from rawlog.taps.postlogin_visitor import Visitor
 from rawlog.taps.unbreakable import Unbreakable
-from rawlog.taps.unbreakable_place import Card
+from rawlog.taps.unbreakable_place import Card, Terms
 from rawlog.taps.unbreakable_session import UnbreakableSession
 
 
@@ -75,9 +75,8 @@ class PostLogin:
         self._flusher = Flusher(loop.call_later)
         self._sessions: set[Session | UnbreakableSession] = set()
         self.door = Door(loop, self._came, self._reports.tell)
-        self._house = (
-            Unbreakable(loop, self.door, limits=options.limits, report=report) if options.unbreakable else None
-        )
+        terms = Terms(options.limits, options.limit)
+        self._house = Unbreakable(loop, self.door, terms=terms, report=report) if options.unbreakable else None
 
     def flush(self) -> None:
         """Write what all recordings have waiting."""

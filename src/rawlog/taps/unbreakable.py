@@ -15,9 +15,8 @@ from typing import Protocol
 
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.pipes import why_not
-from rawlog.engine.relay import Limits
 from rawlog.taps.holder import start_holder
-from rawlog.taps.unbreakable_place import MESSAGE, Card
+from rawlog.taps.unbreakable_place import MESSAGE, Card, Terms
 
 PAUSE = 1.0
 """Seconds until a holder that could not be started, or died, is tried again."""
@@ -32,10 +31,10 @@ class HasPlaces(Protocol):
 class Unbreakable:
     """Conversations for a holder, which is started for the first of them; it takes ``door.places`` at a time."""
 
-    def __init__(self, loop: Loop, door: HasPlaces, *, limits: Limits, report: Callable[[str], None]) -> None:
+    def __init__(self, loop: Loop, door: HasPlaces, *, terms: Terms, report: Callable[[str], None]) -> None:
         self._loop = loop
         self._door = door
-        self._limits = limits
+        self._terms = terms
         self._report = report
         self._sock: socket.socket | None = None
         self._pid = 0
@@ -93,7 +92,7 @@ class Unbreakable:
         if self._sock is None and self._possible and now >= self._not_before:
             self._not_before = now + PAUSE
             try:
-                self._pid, self._sock = start_holder(self._door.places, limits=self._limits, report=self._report)
+                self._pid, self._sock = start_holder(self._door.places, terms=self._terms, report=self._report)
             except OSError as error:
                 self._report(f"no holder can be started: {error.strerror}; conversations are relayed as with fast")
                 return False

@@ -9,16 +9,31 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from rawlog.engine.relay import Limits
 from rawlog.events import Direction
+from rawlog.recorder.limits import Limit
+from rawlog.recorder.sinks import FileSink
 
 MESSAGE = 16384
 """Bytes of the longest message: a card with two paths."""
 FDS = 4
 """Descriptors of a conversation: client, mail process, and its files."""
 CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+def _unlimited(files: Mapping[Direction, FileSink]) -> Limit | None:
+    """No limit, as in Dovecot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is the same for all conversations: seconds of the relay, and what limits a recording, by its files."""
+
+    limits: Limits = field(default_factory=Limits)
+    limit: Callable[[Mapping[Direction, FileSink]], Limit | None] = _unlimited
 
 
 @dataclass(frozen=True, slots=True)

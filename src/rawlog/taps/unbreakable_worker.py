@@ -20,13 +20,12 @@ from typing import NoReturn
 from rawlog.engine.ledger import DONE, Journal, Ledger
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.pipes import Pipe, Pool
-from rawlog.engine.relay import Limits
 from rawlog.engine.splice import Lane, SpliceRelay
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.scribe import Scribe
 from rawlog.recorder.sinks import FileSink
-from rawlog.taps.unbreakable_place import CLOEXEC, FDS, MESSAGE, Place, decode_card
+from rawlog.taps.unbreakable_place import CLOEXEC, FDS, MESSAGE, Place, Terms, decode_card
 from rawlog.taps.unbreakable_reader import PostLoginReader
 
 BUG = 70
@@ -55,7 +54,7 @@ class Conversation:
             lane.leg(worker.loop, server, "mail process"),
             lane,
             on_end=self._ended,
-            limits=worker.limits,
+            limits=worker.terms.limits,
         )
         ledger.work_on(None)
 
@@ -68,15 +67,17 @@ class Conversation:
         card = decode_card(place.card)
         if stage == SILENT_NOW:
             ledger.set_silent(place.slot, SILENT)  # first, since what follows may be what kills us
+        files = {direction: FileSink(fd, path) for (direction, path), fd in zip(card.files, place.fds[2:], strict=True)}
         scribe = Scribe(
             Journal(ledger, place.slot),
-            {direction: FileSink(fd, path) for (direction, path), fd in zip(card.files, place.fds[2:], strict=True)},
+            files,
             PairEncoder(card.stamps, card.boundaries),
             PostLoginReader(keep=card.keep),
             name=card.name,
             report=self._worker.report,
             flusher=self._worker.flusher,
             now=loop.now,
+            limit=self._worker.terms.limit(files),
         )
         if stage == SILENT_NOW:
             scribe.stop("the recorder died of it several times; please report that")
@@ -115,11 +116,11 @@ class Worker:
         pipes: Sequence[Pipe],
         places: Mapping[int, Place],
         *,
-        limits: Limits,
+        terms: Terms,
         report: Callable[[str], None],
     ) -> None:
         self.ledger = ledger
-        self.limits = limits
+        self.terms = terms
         self.report = report
         self.loop = Loop()
         self.loop.on_error = die
@@ -204,7 +205,7 @@ def work(
     pipes: Sequence[Pipe],
     places: Mapping[int, Place],
     *,
-    limits: Limits,
+    terms: Terms,
     report: Callable[[str], None],
 ) -> NoReturn:
     """Be a worker, in a process of its own, to the end."""
@@ -214,7 +215,7 @@ def work(
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        worker = Worker(ledger, channel, pipes, places, limits=limits, report=report)
+        worker = Worker(ledger, channel, pipes, places, terms=terms, report=report)
         worker.loop.run()
         os._exit(0)
     except BaseException as error:
