@@ -28,6 +28,7 @@ def word(text: str) -> str:
         (True, "RETR 1"),
         (False, "220 {} ESMTP Postfix (Ubuntu)"),
         (False, "250-PIPELINING"),
+        (False, "220-{}.{}"),
         (False, "250 2.0.0 <{}@{}> Saved"),
         (False, "550 5.1.1 no {} here"),
         (False, "+OK Logged in."),
@@ -53,6 +54,7 @@ def test_chunks_of_one_message() -> None:
 def test_blocks_of_pop3() -> None:
     made = PlainSide(Text(NAMES), client=False)
     assert made.block(b"1 0001\r\n2 0002\r\n.\r\n") == b"1 0001\r\n2 0002\r\n.\r\n"
+    assert b"alice" not in made.block(b"1 alice@x-1\r\n.\r\n")
     assert made.block(b"TOP\r\nUIDL\r\nSASL PLAIN\r\n.\r\n") == b"TOP\r\nUIDL\r\nSASL PLAIN\r\n.\r\n"
     mail = made.block(b"Subject: kingfisher\r\n\r\nkingfisher\r\n.\r\n")
     assert mail.startswith(b"Subject: ") and mail.endswith(b"\r\n.\r\n") and b"king" not in mail

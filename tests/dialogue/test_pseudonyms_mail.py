@@ -102,3 +102,9 @@ def test_pieces_go_on() -> None:
     message = Message(text(), headers=True)
     made = message.feed(MAIL[:300]) + message.feed(MAIL[300:])
     assert len(made) == len(MAIL) and [word for word in WORDS if word in made] == []
+
+
+def test_a_word_before_a_colon_is_not_always_the_name_of_a_header() -> None:
+    made = replaced(b"Kingfisher: hello\r\nSubject: x\r\nX-Own: y\r\n")
+    assert b"Kingfisher" not in made
+    assert b"\r\nSubject: " in made and b"\r\nX-Own: " in made

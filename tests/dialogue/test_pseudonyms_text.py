@@ -104,3 +104,20 @@ def test_lengths_lines_and_punctuation_stay(data: bytes) -> None:
         for old, now in zip(data, new, strict=True):
             if chr(old) in '\r\n "(){}<>[]*%\\':
                 assert now == old
+
+
+def test_a_host_in_free_text_keeps_no_digit() -> None:
+    made = text().free(b"220 host-192-0-2-77.mail.example ready")
+    assert b"77" not in made and b"mail" not in made and made.endswith(b" ready")
+    assert (
+        text().free(b"BODY.PEEK FLAGS.SILENT TLSv1.3 0.001 1.2.840") == b"BODY.PEEK FLAGS.SILENT TLSv1.3 0.001 1.2.840"
+    )
+
+
+def test_an_ip_address_behind_its_kind() -> None:
+    assert b"2001" not in text().free(b"[IPv6:2001:db8::77]")
+
+
+@pytest.mark.parametrize("word", [b"\\kingfisher", b"$kingfisher"])
+def test_a_flag_that_nobody_knows_is_a_word(word: bytes) -> None:
+    assert b"kingfisher" not in text().free(word)

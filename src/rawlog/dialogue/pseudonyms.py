@@ -27,7 +27,8 @@ from rawlog.protocols.fragments import Fragment, Kind
 LIMITS = (
     "numbers in answers (sizes, UIDs, counts), dates and times",
     "a name that is also a word of the protocols (a user called 'search'), where only free text holds it",
-    "boundaries and types of MIME parts, names of header fields, flags and keywords that begin with \\ or $",
+    "boundaries and types of MIME parts, names of header fields, well-known flags and keywords",
+    "what is neither letter nor digit, also in encodings that make text of it (ISO-2022-JP, UTF-7, uuencode)",
     "the name and version of the program, where a client says them in ID",
     "how long words are, and which words are equal: who knows a message can recognise it",
 )

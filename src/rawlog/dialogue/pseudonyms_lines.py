@@ -21,8 +21,9 @@ _SIEVE_OWN = re.compile(
     rb'|MAXREDIRECTS|EXTLISTS|LANGUAGE|UNAUTHENTICATE)")',
     re.IGNORECASE,
 )
-_LISTING = re.compile(rb"(?:[0-9]+ [!-~]+\r?\n)*\.\r?\n?", re.DOTALL)
+_LISTING = re.compile(rb"(?:[0-9]+ [0-9A-Fa-f]+\r?\n)*\.\r?\n?", re.DOTALL)
 _HEADER_FIRST = re.compile(rb"[!-9;-~]+[ \t]*:")
+_REPLY = re.compile(rb"[0-9]{3}[ -]")
 _KIND = "names and strings in commands and answers"
 
 
@@ -43,7 +44,9 @@ class PlainSide:
             self._ended = _LAST_CHUNK.match(line) is not None
             if found := _NAME_FOLLOWS.match(line):
                 return line[: found.end()] + self._text.content(line[found.end() :], _KIND)
-        return _around(_ANGLE, line, self._text)
+        code = _REPLY.match(line)
+        kept = code.end() if code and not self._client else 0
+        return line[:kept] + _around(_ANGLE, line[kept:], self._text)
 
     def literal(self, data: bytes) -> bytes:
         """A chunk; the chunks of one message follow each other."""

@@ -15,6 +15,12 @@ from rawlog.dialogue.pseudonyms_text import ADDRESS, Text
 from rawlog.dialogue.pseudonyms_vocabulary import MIME_PARAMETERS
 
 _HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_PLAIN_HEADERS = frozenset(
+    b"autocrypt bcc cc comments date from importance keywords lines newsgroups organization path "
+    b"precedence priority received references sender sensitivity status subject to xref".split()
+)
+"""Header names of one word; another word before a colon may be one of somebody's text that lost its place."""
+
 _PART_HEADER = re.compile(rb"Content-[A-Za-z-]+:", re.IGNORECASE)
 _BOUNDARY = re.compile(rb'boundary="?([^";\r\n]+)', re.IGNORECASE)
 _STRUCTURED = re.compile(
@@ -79,6 +85,7 @@ class Message:
         start = 0
         if line[:1] not in b" \t":
             found = _HEADER.match(line)
+            found = found if found and (b"-" in found[1] or found[1].lower() in _PLAIN_HEADERS) else None
             self._header = found[1].lower() if found else b""
             start = found.end() if found else 0
         return line[:start] + self._value(line[start:])

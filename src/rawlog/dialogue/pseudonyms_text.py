@@ -27,13 +27,15 @@ _KEPT = frozenset((b"inbox", b"xxxxxxxx", b"nil", b"urlauth", b"vxnlcm5hbwu6", b
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IP = (
     rb"(?P<ip4>(?<![0-9A-Za-z.])" + _OCTET + rb"(?:\." + _OCTET + rb"){3}(?![0-9A-Za-z]|\.[0-9]))"
-    rb"|(?P<ip6>(?<![0-9A-Za-z:])(?=[0-9A-Fa-f]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]{2,39}(?![0-9A-Za-z:]))"
+    rb"|(?P<ip6>(?<![0-9A-Za-z])(?=[0-9A-Fa-f]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]{2,39}(?![0-9A-Za-z:]))"
 )
 _ENCODED = rb"(?P<encoded>=\?[A-Za-z0-9_.*:+-]+\?[BbQq]\?[^?\s]*\?=)"
 _UTF7 = rb"(?P<utf7>&[A-Za-z0-9+,]+-)"
 _WORD = rb"(?P<word>[A-Za-z0-9\x80-\xff]+)"
+_DOTTED = rb"(?P<dotted>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)"  # the name of a host, or an item such as BODY.PEEK
+_RUN = re.compile(rb"[A-Za-z0-9]+")
 _CONTENT = re.compile(b"|".join((_IP, _ENCODED, _UTF7, _WORD)))
-_FREE = re.compile(b"|".join((rb"(?P<flag>\\[A-Za-z*]+|\$[A-Za-z0-9]+)", _IP, _ENCODED, _UTF7, _WORD)))
+_FREE = re.compile(b"|".join((_IP, _ENCODED, _UTF7, _DOTTED, _WORD)))
 _QP_LETTER = rb"=(?:[89A-F][0-9A-F]|3[0-9]|4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A])"
 _QP = re.compile(
     b"|".join((_IP, rb"(?P<word>(?:[A-Za-z0-9\x80-\xff]|" + _QP_LETTER + rb")+)", rb"(?P<escape>=[0-9A-F]{2})"))
@@ -83,10 +85,12 @@ class Text:
 
     def _free(self, found: re.Match[bytes]) -> bytes:
         kind, token = found.lastgroup, found[0]
-        if kind == "flag":
-            return token
+        if kind == "dotted":
+            known = all(map(_is_known, _RUN.findall(token)))
+            self.counts["names of hosts and of other dotted things"] += not known
+            return token if known else _CONTENT.sub(self._content, token)
         if kind == "word":
-            if token.isdigit() or token.lower() in VOCABULARY or token.lower() in _KEPT:
+            if _is_known(token):
                 return token
             self.counts["words in commands and answers"] += 1
             return self.names.word(token)
@@ -124,3 +128,8 @@ class Text:
 
     def _unlike_ip(self, token: bytes) -> bytes:
         return re.sub(rb"[A-Za-z0-9]+", lambda w: w[0] if w[0].isdigit() else self.names.word(w[0]), token)
+
+
+def _is_known(word: bytes) -> bool:
+    """Whether a word in free text stays: a number, or one of the protocols' own."""
+    return word.isdigit() or word.lower() in VOCABULARY or word.lower() in _KEPT

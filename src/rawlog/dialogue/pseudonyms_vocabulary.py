@@ -31,6 +31,8 @@ _ITEMS = """
     vanished earlier url catenate spam archive important
 """
 _CAPABILITIES = """
+    forwarded mdnsent notjunk phishing submitpending submitted label1 label2 label3 label4 label5 hasattachment
+    hasnoattachment marked unmarked memos scheduled snoozed noinferiors noselect nonexistent
     xrcptforward 8bitmime acl anonymous base64 catenate chunking context cram create defer deliverby digest dsn
     enhancedstatuscodes esort etag expire external forward future futurerelease gs2 gssapi id imap imap4 imap4rev1
     imap4rev2 implementation inprogress ir join jmapaccess listext login loginreferrals logindisabled lmtp lmtputf8
