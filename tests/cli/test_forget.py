@@ -81,3 +81,24 @@ def test_what_can_not_be_removed_is_left_and_said(
 def test_the_directory_itself_stays_for_it_is_the_switch(raw: Path) -> None:
     main(["forget", "alice", "-c", str(raw / "rawlog.conf")])
     assert (raw / "users" / "alice").is_dir()
+
+
+def test_of_many_users_one_is_forgotten_and_nobody_else(raw: Path) -> None:
+    for number in range(80):
+        put(raw / f"users/user{number}@x", b"user%d@x" % number, number + 10)
+        put(raw / "all", b"User%d@X" % number, number + 10)
+    before = left(raw)
+    assert main(["forget", "user7@x", "-c", str(raw / "rawlog.conf")]) == 0
+    assert sorted(set(before) - set(left(raw))) == [
+        "all/20261122-104500.77.17.in",
+        "users/user7@x/20261122-104500.77.17.in",
+    ]
+    for path in raw.rglob("*.in"):
+        assert b"user7@x" not in path.read_bytes().lower()
+
+
+def test_nobody_is_nobody(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = left(raw)
+    assert main(["forget", "", "--mentioned", "-c", str(raw / "rawlog.conf")]) == 2
+    assert "is empty" in capsys.readouterr().err
+    assert left(raw) == before

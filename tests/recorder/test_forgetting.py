@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rawlog.errors import RawlogError
+from rawlog.errors import ConfigError, RawlogError
 from rawlog.recorder.forgetting import (
     PIECE,
     all_at,
@@ -61,6 +61,9 @@ def test_by_directory(tmp_path: Path) -> None:
     (item,) = all_at([(str(tmp_path), False)], raising).values()
     assert is_in_own_directory(item, [".."], [])
     assert not is_in_own_directory(item, ["x.", "alice"], [])
+    (same,) = all_at([(str(tmp_path / "=2E." / "x"), False)], raising).values()
+    assert is_in_own_directory(same, ["X"], [])
+    assert not is_in_own_directory(same, [".."], []), "what is above the directory that was named does not count"
     assert is_in_own_directory(item, [], [str(tmp_path / "=2E." / "x")])
 
 
@@ -91,4 +94,6 @@ def test_the_names_and_variables_of_a_user() -> None:
     made = loads("auth_default_realm = x.org\nuserdb {\n driver = static\n args = uid=5 gid=6 home=/h/%u\n}\n")
     assert names_of("Alice", made) == {"alice", "alice@x.org"}
     assert names_of("Alice", None) == {"alice"}
+    with pytest.raises(ConfigError, match="is empty"):
+        names_of(" ", made)
     assert {"user": "alice@x.org", "home": "/h/alice@x.org", "uid": "5", "gid": "6"} in variables_of("Alice", made)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rawlog.dialogue.exchange_pieces import who_is_client
-from rawlog.errors import RawlogError
+from rawlog.errors import ConfigError, RawlogError
 from rawlog.events import Chunk, Mark, Recording
 from rawlog.protocols.registry import FRAMERS, framer_for
 from rawlog.reading.opener import open_recording
@@ -29,7 +29,12 @@ _USER_VARIABLES = ("user", "home", "uid", "gid")
 
 
 def names_of(user: str, configuration: Configuration | None) -> frozenset[str]:
-    """The names by which a user logs in, in lower case: as given, and as userdb knows it."""
+    """The names by which a user logs in, in lower case: as given, and as userdb knows it.
+
+    Raises ConfigError when there is none: no name would fit every recording.
+    """
+    if not user.strip():
+        raise ConfigError("the name of the user is empty; give the name at login")
     names = {user}
     if configuration is not None:
         names.add(configuration.userdb().ready(user))
@@ -50,9 +55,12 @@ def variables_of(user: str, configuration: Configuration) -> list[dict[str, str]
 
 
 def is_in_own_directory(item: Lying, names: Iterable[str], own: Iterable[str]) -> bool:
-    """Whether a recording lies in a directory of that user: one of ``own``, or one below that is named like them."""
+    """Whether a recording lies in a directory of that user: one of ``own``, or one that is named like them.
+
+    Of what is above the directory that was named, nothing counts.
+    """
     folders = {safe_component(name.encode("utf-8", "surrogateescape")).lower() for name in names}
-    return item.directory in own or any(folder.lower() in folders for folder in item.folders)
+    return item.directory in own or any(folder.lower() in folders for folder in (Path(item.top).name, *item.folders))
 
 
 def users_of(path: str) -> Iterator[str]:
