@@ -10,11 +10,11 @@ known: without times the exchanges have none, and where one side is missing they
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rawlog.dialogue.exchange_imap import ImapPairing
 from rawlog.dialogue.exchange_pairing import Pairing
-from rawlog.dialogue.exchange_pieces import Pieces, who_is_client
+from rawlog.dialogue.exchange_pieces import HEAD, Piece, Pieces, who_is_client
 from rawlog.dialogue.exchange_pop3 import Pop3Pairing
 from rawlog.dialogue.exchange_record import Exchange as Exchange
 from rawlog.dialogue.exchange_sieve import ManageSievePairing
@@ -37,14 +37,23 @@ _PAIRINGS: dict[str, type[Pairing]] = {
 class Pairer:
     """Pairs one conversation, event by event. ``client`` is the direction of the client's commands.
 
-    ``framer`` is asked who logged in. ``scan`` looks for texts meanwhile. Raises ConfigError when nobody knows the
-    protocol.
+    ``framer`` is asked who logged in. ``scan`` looks for texts meanwhile. ``watch`` is told each piece before it is
+    paired, with up to ``keep`` bytes of literals and messages. Raises ConfigError when nobody knows the protocol.
     """
 
-    def __init__(self, protocol: str, client: Direction = Direction.IN, *, scan: Scan | None = None) -> None:
+    def __init__(
+        self,
+        protocol: str,
+        client: Direction = Direction.IN,
+        *,
+        scan: Scan | None = None,
+        keep: int = HEAD,
+        watch: Callable[[Piece], None] | None = None,
+    ) -> None:
         self.framer: Framer = framer_for(protocol, client=client, hold_limit=None)
         self._client = client
-        self._pieces = Pieces(self.framer, scan=scan)
+        self._pieces = Pieces(self.framer, scan=scan, keep=keep)
+        self._watch = watch
         self._pairing = _PAIRINGS[self.framer.protocol](lmtp=self.framer.protocol == "lmtp")
 
     def feed(self, event: Event) -> list[Exchange]:
@@ -53,16 +62,20 @@ class Pairer:
             if event.name == "opened":
                 self._pairing.opened(event.at)
             return []
-        for piece in self._pieces.feed(event):
-            self._pairing.take(piece, from_client=piece.fragment.direction is self._client)
+        self._take(self._pieces.feed(event))
         return self._pairing.give()
 
     def end(self) -> list[Exchange]:
         """The exchanges that were not complete, now that nothing follows."""
-        for piece in self._pieces.end():
-            self._pairing.take(piece, from_client=piece.fragment.direction is self._client)
+        self._take(self._pieces.end())
         self._pairing.end()
         return self._pairing.give()
+
+    def _take(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            if self._watch is not None:
+                self._watch(piece)
+            self._pairing.take(piece, from_client=piece.fragment.direction is self._client)
 
 
 def exchanges(recording: Recording, *, scan: Scan | None = None) -> Iterator[Exchange]:

@@ -13,6 +13,7 @@ from email.errors import HeaderParseError, MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 
+from rawlog.dialogue.exchange_messages import undotted
 from rawlog.views.escape import neutral_text
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
@@ -24,17 +25,11 @@ VALUE_LIMIT = 500
 """Headers, parts and characters of a value that are shown; whoever writes more does not write to be read."""
 
 _BEGINS = re.compile(rb"[!-9;-~]{1,70}:[ \t\r]")
-_DOTS = re.compile(rb"(?m)^\.")
 
 
 def is_message(data: bytes) -> bool:
     """Whether this looks like a message: it begins with a header."""
     return _BEGINS.match(data) is not None
-
-
-def undotted(data: bytes) -> bytes:
-    """The text of a dot block: without the dot that ends it and those that were put in (RFC 5321 4.5.2)."""
-    return _DOTS.sub(b"", data.removesuffix(b".\r\n"))
 
 
 def outline(data: bytes, *, dotted: bool = False) -> Iterator[str]:
