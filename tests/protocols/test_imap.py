@@ -210,6 +210,17 @@ def test_beginnings_of_the_server(head: bytes, harmless: bool) -> None:
     assert (framer.settled(OUT) > 11) is harmless
 
 
+@pytest.mark.parametrize(
+    ("first", "harmless"), [(b"* 1 FETCH (BODY[] {1}\r\nx", True), (b'* METADATA "" (/private/a {1}\r\nx', False)]
+)
+def test_beginnings_behind_a_literal_of_the_server(first: bytes, harmless: bool) -> None:
+    framer = behind_login()
+    framer.feed(OUT, first)
+    begun = framer.settled(OUT)
+    framer.feed(OUT, b' "+ x')
+    assert (framer.settled(OUT) > begun) is harmless
+
+
 def test_long_lines_of_the_server_are_kept() -> None:
     framer = behind_login()
     line = b"* SEARCH" + b" 123456" * 20_000 + b"\r\n"
