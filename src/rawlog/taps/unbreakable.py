@@ -122,8 +122,8 @@ class Unbreakable:
     def _lost(self) -> None:
         """The holder is gone. Its worker finishes what it has; we hear no more of it."""
         self.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, os.WNOHANG)
+        pid = self._pid
+        self._loop.call_later(PAUSE, lambda: _forget(pid))  # it may not have ended altogether yet
         self._report("the holder of conversations has died; its worker finishes them, new ones get a new holder")
         asked, self._asked = self._asked, deque()
         ends, self._ends = self._ends, {}
@@ -131,3 +131,9 @@ class Unbreakable:
             taken(False)
         for ended in ends.values():
             ended()
+
+
+def _forget(pid: int) -> None:
+    """Let the system forget a child that has ended."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
