@@ -63,6 +63,8 @@ def _edits(whole: Whole, direction: Direction, secrets: Counter[str]) -> Iterato
             stop = fragment.start + len(text[: found.start()].rstrip(b" \t"))
             spans = [(a, min(b, stop)) for a, b in spans if a < stop or found[2]]
             resized = _resized(fragment, found, follower, stream)
+        elif direction is whole.client and (found := _ANNOUNCED.search(text)) and _is_refused(found, text):
+            resized = [(fragment.start + found.start(1), fragment.start + found.end(1), b"%d" % len(TOKEN))]
         if spans:
             secrets[_kind(fragment, text, from_client=direction is whole.client)] += len(spans)
         yield from sorted([*((a, b, TOKEN) for a, b in spans), *resized])
@@ -86,14 +88,20 @@ def _spans(fragment: Fragment, text: bytes) -> list[Span]:
     return spans
 
 
+def _is_refused(found: re.Match[bytes], text: bytes) -> bool:
+    """Whether a login announced a literal that did not come: its size is that of a secret. An empty one has come."""
+    return found[1] is not None and int(found[1]) > 0 and _LOGINS.match(text) is not None
+
+
 def _resized(fragment: Fragment, found: re.Match[bytes], literal: Fragment, stream: bytes) -> list[Edit]:
     """The size that ``fragment`` announces, corrected when that of the literal changes."""
     spans = _spans(literal, stream[literal.start : literal.end])
     if not spans:
         return []
     group = 1 if found[1] else 2
-    missing = int(found[group]) - (literal.end - literal.start)  # of a literal that was cut short
-    size = literal.end - literal.start + sum(len(TOKEN) - (b - a) for a, b in spans) + missing
+    is_cut_short = int(found[group]) > literal.end - literal.start
+    # What is cut short stays so, but nobody needs to know how much of the secret is missing.
+    size = literal.end - literal.start + sum(len(TOKEN) - (b - a) for a, b in spans) + is_cut_short
     return [(fragment.start + found.start(group), fragment.start + found.end(group), b"%d" % size)]
 
 
