@@ -61,7 +61,7 @@ class Front:
             else:
                 self.loop.call_later(0.005, look)
 
-        look()
+        self.loop.call_soon(look)
         self.loop.run()
         limit.cancel()
         assert set(words) <= set(self.said), self.said
@@ -101,11 +101,13 @@ def test_when_the_holder_dies_all_count_as_ended_and_the_next_gets_a_new_one(
     front.offer("one")
     front.until("one taken")
     first = front.house._pid
+    client, server = front.ends[0]
+    server.settimeout(10)
+    client.sendall(b"before")
+    assert server.recv(100) == b"before"
     os.kill(first, signal.SIGKILL)
     front.until("one ended")
-    client, server = front.ends[0]
     client.sendall(b"goes on")
-    server.settimeout(10)
     assert server.recv(100) == b"goes on"
     front.offer("two")
     front.until("two refused")
