@@ -1,68 +1,29 @@
-"""``rawlog-service``: its options, and that it belongs below Dovecot's master."""
+"""``rawlog-service``: its help, and that it belongs below Dovecot's master."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import socket
+import subprocess
+import sys
 
 import pytest
 
 from rawlog.cli import service
-from rawlog.events import Direction
-from rawlog.settings.options import RawlogOptions
-from rawlog.taps.postlogin import PostLoginOptions
+from rawlog.taps import postlogin_command
+from tests.support.dropin import python_path
 
 
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[PostLoginOptions]:
-    """What it would serve; and the environment of a child of the master."""
-    seen: list[PostLoginOptions] = []
-    monkeypatch.setattr(service, "serve_under_master", lambda options, report: seen.append(options))
+def test_below_the_master_it_serves_with_keepers(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[list[str], object]] = []
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(service, "start_keepers", lambda: ours)
+    monkeypatch.setattr(postlogin_command, "run", lambda words, orders: seen.append((words, orders)))
     monkeypatch.setenv("DOVECOT_CHILD_PROCESS", "1")
     monkeypatch.setenv("GENERATION", "1")
-    monkeypatch.delenv("DEBUG", raising=False)
-    return seen
-
-
-def test_options_are_those_of_the_rawlog_binary(served: list[PostLoginOptions]) -> None:
-    assert service.main(["-bt", "-I", "-f", "in"]) == 0
-    assert served[0].written == RawlogOptions(boundaries=True, stamps=True, address=True, only=Direction.IN)
-    assert served[0].trusted == {0, os.geteuid()}
-    assert served[0].keep_secrets
-    assert not served[0].debug
-
-
-def test_debug_comes_from_the_environment(served: list[PostLoginOptions], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEBUG", "1")
-    service.main([])
-    assert served[0].debug
-
-
-def test_a_configuration_file_counts(served: list[PostLoginOptions], tmp_path: Path) -> None:
-    file = tmp_path / "rawlog.conf"
-    file.write_text("rawlog_secrets = redact\n")
-    service.main(["-c", str(file), "-t"])
-    assert not served[0].keep_secrets
-    assert served[0].written == RawlogOptions(stamps=True)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["-x"],
-        ["-f", "both"],
-        ["-t", "/usr/lib/dovecot/script-login"],
-        ["--relay", "slow"],
-        ["--relay"],
-        ["-t", "-c", "/nowhere/rawlog.conf"],
-    ],
-)
-def test_wrong_options_serve_without_recording(
-    served: list[PostLoginOptions], words: list[str], capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert service.main(words) == 0
-    assert served[0].written is None
-    assert "nothing is recorded: " in capfd.readouterr().err
+    assert service.main(["-t"]) == 0
+    assert seen == [(["-t"], ours)]
+    ours.close()
+    theirs.close()
 
 
 def test_without_a_master_it_says_where_it_belongs(
@@ -77,3 +38,12 @@ def test_without_a_master_it_says_where_it_belongs(
 def test_help(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert service.main([word]) == 0
     assert "executable = PATH/rawlog-service -t" in capsys.readouterr().out
+
+
+def test_what_the_keepers_carry_along_is_small() -> None:
+    code = "import sys, rawlog.cli.service; print(*sorted(sys.modules))"
+    asked = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": python_path()}
+    )
+    loaded = set(asked.stdout.split())
+    assert not loaded & {"ssl", "logging", "ctypes", "rawlog.engine.loop", "rawlog.taps.postlogin"}

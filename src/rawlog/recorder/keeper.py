@@ -14,6 +14,7 @@ they see the end of the socket and end too.
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import signal
@@ -29,8 +30,8 @@ from rawlog.recorder.naming import Opened, dashed_stems, open_pair
 
 DIRECTORY = "dovecot.rawlog"
 """The directory in the home that is the switch, as for Dovecot's ``rawlog``."""
-KEEPERS = 3
-"""Processes: two homes on file systems that hang leave one for everybody else."""
+KEEPERS = 2
+"""Processes: a home on a file system that hangs leaves one for everybody else; more cost more memory than they save."""
 MESSAGE_LIMIT = 16384
 """Bytes of one order or answer; paths are 4096 at most."""
 REBIRTH = 0.1
@@ -79,7 +80,9 @@ def decode_order(message: bytes) -> tuple[int, Order]:
 
 
 def start_keepers(count: int = KEEPERS) -> socket.socket:
-    """Forks the keepers; returns the socket for orders. Do it before rights are given up and the loop runs."""
+    """Forks the keepers; returns the socket for orders. Do it before rights are given up and the loop runs, and before
+    much is loaded, for what is loaded they carry along."""
+    gc.freeze()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         try:

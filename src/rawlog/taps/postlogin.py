@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits
@@ -33,9 +34,10 @@ from rawlog.taps.postlogin_reports import Reports
 from rawlog.taps.postlogin_request import DROPIN, Request, parse_request, speaker
 from rawlog.taps.postlogin_session import Session
 from rawlog.taps.postlogin_visitor import Visitor
-from rawlog.taps.unbreakable import Unbreakable
-from rawlog.taps.unbreakable_place import Card, Terms
-from rawlog.taps.unbreakable_session import UnbreakableSession
+
+if TYPE_CHECKING:
+    from rawlog.taps.unbreakable import Unbreakable
+    from rawlog.taps.unbreakable_session import UnbreakableSession
 
 
 def _unlimited(sinks: Mapping[Direction, FileSink]) -> Limit | None:
@@ -75,8 +77,7 @@ class PostLogin:
         self._flusher = Flusher(loop.call_later)
         self._sessions: set[Session | UnbreakableSession] = set()
         self.door = Door(loop, self._came, self._reports.tell)
-        terms = Terms(options.limits, options.limit)
-        self._house = Unbreakable(loop, self.door, terms=terms, report=report) if options.unbreakable else None
+        self._house = _unbreakable(loop, self.door, options, report) if options.unbreakable else None
 
     def flush(self) -> None:
         """Write what all recordings have waiting."""
@@ -157,6 +158,8 @@ class PostLogin:
     def _session(self, client: socket.socket, server: socket.socket) -> Session | UnbreakableSession:
         if self._house is None:
             return self._ordinary(client, server, self._ended)
+        from rawlog.taps.unbreakable_session import UnbreakableSession
+
         return UnbreakableSession(self._house, client, server, ordinary=self._ordinary, on_end=self._ended)
 
     def _ordinary(self, client: socket.socket, server: socket.socket, on_end: Callable[[Session], None]) -> Session:
@@ -183,6 +186,8 @@ class PostLogin:
         if isinstance(session, Session):
             session.record(self._recorder(user, written, sinks))
             return
+        from rawlog.taps.unbreakable_place import Card
+
         files = [(direction, sink.name) for direction, sink in sinks.items()]
         keep = self._options.keep_secrets
         card = Card(f"rawlog({shown(user)})", written.stamps, written.boundaries, keep, files)
@@ -223,3 +228,11 @@ class PostLogin:
             visitor.close()
 
         visitor.answer(b"+", None, lambda done: visitor.confirm(confirmed) if done else confirmed(False))
+
+
+def _unbreakable(loop: Loop, door: Door, options: PostLoginOptions, report: Callable[[str], None]) -> Unbreakable:
+    """Who has the conversations that nothing breaks. Loaded only where it is wanted: it takes as much as 400 more."""
+    from rawlog.taps.unbreakable import Unbreakable
+    from rawlog.taps.unbreakable_place import Terms
+
+    return Unbreakable(loop, door, terms=Terms(options.limits, options.limit), report=report)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rawlog.recorder.directory import NotRecorded
 from rawlog.recorder.naming import Opened
 from rawlog.taps.postlogin_request import Request
 from rawlog.taps.postlogin_session import Session
 from rawlog.taps.postlogin_visitor import Visitor
-from rawlog.taps.unbreakable_session import UnbreakableSession
+
+if TYPE_CHECKING:
+    from rawlog.taps.unbreakable_session import UnbreakableSession
 
 
 class Login:

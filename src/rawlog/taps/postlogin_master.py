@@ -6,7 +6,6 @@ told. Must not know: what the service does. All of it was observed on 2.3.19 and
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -44,21 +43,6 @@ def inherited_listeners() -> list[socket.socket]:
         else:
             sock.detach()
     return found
-
-
-def is_child_of_master(environment: Mapping[str, str]) -> bool:
-    """Whether Dovecot's master has started this process."""
-    return "DOVECOT_CHILD_PROCESS" in environment and "GENERATION" in environment
-
-
-def say(sentence: str) -> None:
-    """One line to standard error; as a warning where Dovecot's log reads it, which calls all other lines errors.
-
-    In its log protocol a line begins with 0x01, the level (1 debug, 2 info, 3 warning, 4 error) and the pid.
-    """
-    level = f"\1\3{os.getpid()} " if "LOG_SERVICE" in os.environ else ""
-    with contextlib.suppress(OSError):  # nobody listens
-        os.write(2, f"{level}{sentence}\n".encode(errors="backslashreplace"))
 
 
 class Master:

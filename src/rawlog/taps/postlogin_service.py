@@ -32,16 +32,15 @@ _LATER = ("rawlog.dialogue.redact", "rawlog.protocols.registry")
 _NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2)
 
 
-def serve_under_master(options: PostLoginOptions, report: Callable[[str], None]) -> None:
-    """Serves the listeners inherited from Dovecot's master until nothing is left to do."""
+def serve_under_master(options: PostLoginOptions, report: Callable[[str], None], orders: socket.socket) -> None:
+    """Serves the listeners inherited from Dovecot's master until nothing is left to do. ``orders``: the keepers'."""
     listeners = inherited_listeners()
     if process.settle_memory():
         options = replace(options, limits=Limits(read_max=process.READ_MAX))
-    orders = start_keepers()
     loop = Loop()
     service = PostLogin(loop, Keepers(loop, orders), options, report)
     master = Master(loop, service.door, os.environ)
-    for name in _LATER:
+    for name in (*_LATER, *(("rawlog.taps.unbreakable_session",) if options.unbreakable else ())):
         importlib.import_module(name)
     process.make_room(service.door.places * (2 if options.unbreakable else 1))  # the holder may need pipes, too
     process.give_up_root()
