@@ -32,8 +32,10 @@ class Adopted:
 
     def close(self) -> None:
         """Leaves it to the drop-in."""
-        for one in (self.client, self.server, *self.sinks.values()):
-            one.close()
+        self.client.close()
+        self.server.close()
+        for sink in self.sinks.values():
+            sink.close()
 
 
 def adopt(message: bytes, fds: Sequence[int]) -> Adopted:

@@ -42,7 +42,7 @@ def settle_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return sum(mallopt(name, value) for name, value in _MALLOPT) == len(_MALLOPT)  # each gives 1
+    return bool(sum(mallopt(name, value) for name, value in _MALLOPT) == len(_MALLOPT))  # each gives 1
 
 
 def make_room(places: int) -> None:
