@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -126,3 +127,51 @@ def test_wrong_options_cost_no_login(dovecot_server: Callable[[str], DovecotServ
             client.say(b"a2 NOOP\r\n")
         wait_until(lambda: "not recorded: -x: no such option" in server.log())
         assert pairs(place(server)) == []
+
+
+def test_it_may_be_followed_by_another_script(dovecot_installed: None) -> None:
+    server = DovecotServer(configuration(f"script-login -d {OURS} -t @DIRECTORY@/other.sh"))
+    install(server.directory)
+    other = server.directory / "other.sh"
+    other.write_text(
+        "#!/bin/sh\n"
+        f"export RAWLOG_DIR={server.directory}/elsewhere\n"
+        'export USERDB_KEYS="$USERDB_KEYS rawlog_dir"\n'
+        'exec "$@"\n'
+    )
+    other.chmod(0o755)
+    elsewhere = server.directory / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o777)
+    with server:
+        recording_on(server, ALICE)
+        with imap_login(server, ALICE) as client:
+            client.say(b"a2 LOGOUT\r\n")
+        wait_until(lambda: pairs(place(server)) and pairs(place(server))[-1][0])
+        ours, theirs = pairs(place(server))[-1], pairs(elsewhere)[-1]
+        assert [normal(data) for data in ours] == [normal(data) for data in theirs]
+
+
+def test_it_hands_over_to_a_service_that_runs(dovecot_installed: None) -> None:
+    """The userdb says where: its field rawlog_socket becomes RAWLOG_SOCKET in the environment."""
+    relay = "service rawlog {\n  executable = @DIRECTORY@/opt/bin/rawlog-service\n"
+    relay += "  unix_listener rawlog {\n    mode = 0666\n  }\n}\n"
+    server = DovecotServer(configuration(f"script-login -d {OURS} -t") + relay)
+    install(server.directory)
+    with server:
+        users = server.directory / "users"
+        lines = users.read_text().splitlines()
+        users.write_text(
+            "".join(
+                f"{line}userdb_rawlog_socket={server.base_dir}/rawlog\n" if line.startswith(ALICE) else f"{line}\n"
+                for line in lines
+            )
+        )
+        recording_on(server, ALICE)
+        with imap_login(server, ALICE) as client:
+            client.say(b"a2 NOOP\r\n")
+            asked = subprocess.run(["pgrep", "-f", f"{server.directory}/opt/lib"], capture_output=True, text=True)
+            assert asked.stdout == ""  # nobody but the service relays
+            client.say(b"a3 LOGOUT\r\n")
+        wait_until(lambda: pairs(place(server)) and pairs(place(server))[-1][0])
+        assert normal(pairs(place(server))[-1][0]) == b"TS a2 NOOP\r\nTS a3 LOGOUT\r\n"
