@@ -369,6 +369,39 @@ def test_a_mistake_in_a_grammar_costs_the_understanding_only(monkeypatch: pytest
     assert here.told == ["the conversation is not understood any more; it goes on"]
 
 
+def test_where_a_client_could_claim_something_a_mistake_in_a_grammar_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Table("smtp")
+    here.server_says(b"220 hi\r\n")
+    here.client_says(b"NOOP\r\n")
+
+    def mistake(*_: object) -> list[object]:
+        raise IndexError
+
+    monkeypatch.setattr(here.upgrade._framer, "on_server_line", mistake)
+    here.server_says(b"250 ok\r\n")
+    here.client_says(b"XCLIENT ADDR=192.0.2.9\r\n")
+    assert here.took("server") == b"NOOP\r\n"
+    assert here.took("client").endswith(b"250 ok\r\n421 4.3.2 The conversation is not understood.\r\n")
+    assert here.finished == "the conversation is not understood any more; ended"
+
+
+def test_a_chunk_waits_until_its_recipients_are_accepted() -> None:
+    here = Table("smtp")
+    for server, client in (
+        (b"220 hi\r\n", b"EHLO me\r\n"),
+        (b"250-me\r\n250 CHUNKING\r\n", b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 4 LAST\r\nx\r\nyQUIT\r\n"),
+    ):
+        here.server_says(server)
+        here.client_says(client)
+    assert here.took("server") == b"EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"
+    here.server_says(b"250 ok\r\n")
+    assert here.took("server") == b""
+    here.server_says(b"250 ok\r\n")
+    assert here.took("server") == b"BDAT 4 LAST\r\nx\r\ny"
+    here.server_says(b"250 queued\r\n")
+    assert here.took("server") == b"QUIT\r\n"
+
+
 def test_every_pair_of_cuts_gives_the_same() -> None:
     whole = b"a NOOP\r\nb LOGIN {1}\r\n"
     for first, second in itertools.combinations(range(len(whole)), 2):

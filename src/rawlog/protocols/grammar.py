@@ -50,6 +50,10 @@ class Grammar:
         """How many commands of the client have no answer yet."""
         return 0
 
+    def has_recipients(self) -> bool:
+        """Whether the server has accepted a recipient, so that a message may follow (SMTP, LMTP)."""
+        return False
+
     def on_server_silent(self) -> None:
         """No answer will come any more while the client is held: decide what the rest of the client's bytes is."""
 

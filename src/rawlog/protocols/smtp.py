@@ -26,6 +26,7 @@ _VERBS = frozenset(
     b"AUTH BDAT BURL DATA EHLO ETRN EXPN HELO HELP LHLO MAIL NOOP QUIT RCPT RSET STARTTLS VRFY XCLIENT XFORWARD".split()
 )
 _ASKS = {b"DATA": "data", b"STARTTLS": "tls", b"XCLIENT": "xclient", b"MAIL": "mail", b"RCPT": "rcpt"}
+_ASKS |= dict.fromkeys((b"RSET", b"EHLO", b"HELO", b"LHLO"), "reset")
 _DECISIVE = ("data", "tls", "xclient")
 _SENSITIVE = frozenset(b"AUTH BURL RCPT XCLIENT".split())
 _GREETINGS = (220, 235, 421, 521, 554)  # 235 begins Dovecot's post-login recordings
@@ -41,6 +42,7 @@ class SmtpFramer(OrderedFramer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._watch = EndWatch()
+        self._accepted = 0  # recipients of the message that may follow
 
     # -- the client ---------------------------------------------------------------------------------------------
 
@@ -115,22 +117,31 @@ class SmtpFramer(OrderedFramer):
 
     def on_answer(self, what: str, code: int) -> None:
         """The command that asked for ``what`` has its answer."""
-        if what == "auth":
+        if what in ("mail", "reset") and code < 400:
+            self._accepted = 0
+        elif what == "rcpt" and code < 400:
+            self._accepted += 1
+        elif what == "auth":
             self.end_sasl(code < 300)
         elif what == "tls" and code == 220:
             self.tls_accepted()
         elif what == "data" and 300 <= code < 400:
             self.owe("message", self.replies())
+            self._accepted = 0
             self._watch = EndWatch()
             self.expect_block(self.client)
         elif what == "last":
             self.owe("message", self.replies() - 1)
+            self._accepted = 0
         elif what == "xclient" and code < 300 and self.user is None:
             self.user = self.candidate
 
     def replies(self) -> int:
         """How many replies a complete message gets."""
         return 1
+
+    def has_recipients(self) -> bool:
+        return self._accepted > 0
 
     # -- holds and limits ---------------------------------------------------------------------------------------
 

@@ -183,15 +183,29 @@ class Upgrade:
             self._timer.cancel()
             self._write(self._relay.client, b"".join(forward))
         if self._framer.is_lost(Direction.OUT):
-            self._report("the conversation is not understood any more; it goes on")
-            self._step_out()
+            self._lost()
         elif self._dialect.until_login and self._framer.authenticated:
             self._step_out()
+        elif self._answered_too_early():
+            self._end("the server answered in the middle of a message; ended, for it may take the rest for commands")
         elif len(self._server) > SERVER_LIMIT:
             self._give_up(f"it sent more than {SERVER_LIMIT} bytes without an end of line; check host and port")
         else:
             self._write(self._relay.server, self._commands())
             self._hold()
+
+    def _answered_too_early(self) -> bool:
+        inside = self._framer.expects_bytes() or self._framer.expects_block()
+        return bool(inside) and not self._dialect.until_login and not self._framer.unanswered()
+
+    def _lost(self) -> None:
+        """Behind the login nothing can be claimed any more; where it can, nothing may pass unseen."""
+        if self._dialect.until_login:
+            self._report("the conversation is not understood any more; it goes on")
+            self._step_out()
+        else:
+            self._write(self._relay.client, self._server)
+            self._refuse("the conversation is not understood any more; ended", "The conversation is not understood")
 
     def _step_out(self) -> None:
         """Let go of everything; from here on the relay moves bytes unseen."""
@@ -265,7 +279,7 @@ class Upgrade:
             answer = self._dialect.answer(line, self._offer())
             if answer is None:
                 self._at, self._ahead = end, self._ahead + 1
-                return line
+                return self._dialect.forwarded(line)
             if self._framer.unanswered():  # answers come in the order of the commands
                 self._stuck = True
                 return b""
@@ -324,7 +338,7 @@ class Upgrade:
         if answer.then is Then.START_TLS:
             self._start_client_tls()
         elif answer.then is Then.CLOSE:
-            self._end("the client sent a password without TLS; refused")
+            self._end(answer.why)
 
     def _start_client_tls(self) -> None:
         context = self._policy.client_tls
@@ -354,6 +368,7 @@ class Upgrade:
             tls=tls,
             login=tls or self._policy.plaintext_login or done,
             backend_tls=self._policy.backend_tls != "none",
+            message=self._framer.has_recipients(),
         )
 
     def _refuse(self, sentence: str, words: str) -> None:

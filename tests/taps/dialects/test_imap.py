@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rawlog.taps.dialects.base import Answer, BackendError, Then
+from rawlog.taps.dialects.base import Answer, BackendError, Offer, Then
 from rawlog.taps.dialects.imap import Imap
 from tests.support.dialogue import IN_TLS, NO_TLS, PLAIN, STRANGER, lead
 
@@ -184,3 +184,44 @@ def test_a_server_that_does_not_start_tls_is_not_used(lines: list[bytes], told: 
 def test_a_refusal_is_a_bye() -> None:
     assert Imap().refusal("No server") == b"* BYE [UNAVAILABLE] No server.\r\n"
     assert Imap().injected().startswith(b"* BYE ")
+
+
+@pytest.mark.parametrize("offer", [PLAIN, STRANGER, IN_TLS])
+@pytest.mark.parametrize(
+    ("line", "forwarded"),
+    [
+        (
+            b'a ID ("x-originating-ip" "192.0.2.1" "x-originating-port" "1")\r\n',
+            b'a ID ("x_originating-ip" "192.0.2.1" "x_originating-port" "1")\r\n',
+        ),
+        (b'a id ("X-SESSION-ID" "x")\r\n', b'a id ("X_SESSION-ID" "x")\r\n'),
+        (b"a ID (x-proxy-ttl 5)\r\n", b"a ID (x_proxy-ttl 5)\r\n"),
+        (b'a ID("x-connected-ip""192.0.2.1")\r\n', b'a ID("x_connected-ip""192.0.2.1")\r\n'),
+        (b'\ta  ID\t(\t"x-y" "z")\n', b'\ta  ID\t(\t"x_y" "z")\n'),
+        (b'a ID ("name" "Mail" "x-client" "1")\r\n', b'a ID ("name" "Mail" "x_client" "1")\r\n'),
+        (b'a ID ("name" "fox-mail" "os" "unix-like")\r\n', b'a ID ("name" "fox-mail" "os" "unix-like")\r\n'),
+        (b"a ID NIL\r\n", b"a ID NIL\r\n"),
+        (b'a IDLE "x-y"\r\n', b'a IDLE "x-y"\r\n'),
+        (b'x-1 NOOP "x-y"\r\n', b'x-1 NOOP "x-y"\r\n'),
+        (b'x-1 ID ("x-y" "z")\r\n', b'x-1 ID ("x_y" "z")\r\n'),
+    ],
+)
+def test_nobody_may_say_by_id_that_he_is_a_proxy(line: bytes, forwarded: bytes, offer: Offer) -> None:
+    assert Imap().answer(line, offer) is None
+    assert Imap().forwarded(line) == forwarded
+    assert len(forwarded) == len(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "then"),
+    [
+        (b"a ID ({16}\r\n", Then.GO_ON),
+        (b'a ID ("name" {3+}\r\n', Then.CLOSE),
+        (b'a ID ("x\\-originating-ip" "192.0.2.1")\r\n', Then.GO_ON),
+    ],
+)
+def test_an_id_that_can_not_be_put_right_is_refused(line: bytes, then: Then) -> None:
+    answer = Imap().answer(line, PLAIN)
+    assert answer is not None
+    assert answer.text == b"a BAD ID takes quoted strings here.\r\n"
+    assert answer.then is then

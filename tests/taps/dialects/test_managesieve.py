@@ -132,3 +132,9 @@ def test_a_server_that_does_not_start_tls_is_not_used(lines: list[bytes], told: 
 
 def test_a_refusal_is_temporary() -> None:
     assert ManageSieve().refusal("No server") == b'BYE (TRYLATER) "No server."\r\n'
+
+
+def test_that_the_server_believes_proxies_is_not_shown() -> None:
+    dialect = ManageSieve()
+    lines = [b'"IMPLEMENTATION" "x"\r\n', b'"XCLIENT"\r\n', b"OK\r\n"]
+    assert b"".join(dialect.rewrite(line, IN_TLS) for line in lines) == b'"IMPLEMENTATION" "x"\r\nOK\r\n'

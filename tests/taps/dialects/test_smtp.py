@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rawlog.taps.dialects.base import Answer, BackendError, Offer, Then
@@ -169,3 +171,54 @@ def test_a_message_whose_lines_end_otherwise_is_refused(
     kind: type[Smtp], before: bytes, block: bytes, refused: bool
 ) -> None:
     assert (kind().bare(before, block) is not None) is refused
+
+
+CHUNKS = b"250-mail\r\n250-CHUNKING\r\n250 SIZE\r\n"
+
+
+def told_of_chunks(kind: type[Smtp] = Smtp) -> Smtp:
+    """A dialect whose server offers BDAT."""
+    dialect = kind()
+    dialect.answer(kind.hello + b" me\r\n", IN_TLS)
+    rewritten(dialect, CHUNKS, IN_TLS)
+    return dialect
+
+
+@pytest.mark.parametrize("kind", [Smtp, Lmtp])
+@pytest.mark.parametrize("line", [b"BDAT 10\r\n", b"bdat 0 last\r\n", b" BDAT\t10 LAST \n"])
+def test_a_chunk_passes_where_the_server_takes_it(kind: type[Smtp], line: bytes) -> None:
+    assert told_of_chunks(kind).answer(line, replace(IN_TLS, message=True)) is None
+    assert told_of_chunks(kind).alone(line)
+
+
+@pytest.mark.parametrize(
+    ("offered", "line", "recipients", "text"),
+    [
+        (False, b"BDAT 10\r\n", True, b"502 5.5.1 BDAT is not offered here.\r\n"),
+        (True, b"BDAT 10\r\n", False, b"503 5.5.1 MAIL and RCPT must be accepted before BDAT.\r\n"),
+        (True, b"BDAT\r\n", True, b"501 5.5.4 BDAT must give a size.\r\n"),
+        (True, b"BDAT 10 x\r\n", True, b"501 5.5.4 BDAT must give a size.\r\n"),
+        (True, b"BDAT 0x10\r\n", True, b"501 5.5.4 BDAT must give a size.\r\n"),
+        (True, b"BDAT 1234567890123456789\r\n", True, b"501 5.5.4 BDAT must give a size.\r\n"),
+    ],
+)
+def test_a_chunk_that_the_server_may_take_for_commands_is_refused(
+    offered: bool, line: bytes, recipients: bool, text: bytes
+) -> None:
+    dialect = told_of_chunks() if offered else Smtp()
+    answer = dialect.answer(line, replace(IN_TLS, message=recipients))
+    assert answer is not None
+    assert (answer.text, answer.then) == (text, Then.CLOSE)
+    assert "commands could be hidden in it" in answer.why
+
+
+def test_what_a_server_offers_is_what_it_said_last() -> None:
+    dialect = told_of_chunks()
+    dialect.answer(b"EHLO me\r\n", IN_TLS)
+    rewritten(dialect, b"250 mail\r\n", IN_TLS)
+    assert dialect.answer(b"BDAT 10\r\n", replace(IN_TLS, message=True)) is not None
+
+
+@pytest.mark.parametrize("line", [b"NOOP\rXCLIENT ADDR=192.0.2.1\r\n", b"NOOP\0\r\n", b"NO\0OP\r\n", b"\rNOOP\r\n"])
+def test_a_command_with_cr_or_nul_in_it_is_refused(line: bytes) -> None:
+    assert Smtp().answer(line, IN_TLS) == Answer(b"500 5.5.2 A command must not hold a bare CR or NUL.\r\n")

@@ -24,10 +24,11 @@ class Then(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The gateway's own answer to a line that the backend never sees."""
+    """The gateway's own answer to a line that the backend never sees; ``why`` it closes, for the log."""
 
     text: bytes
     then: Then = Then.GO_ON
+    why: str = "the client sent a password without TLS; refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,15 @@ class Offer:
     """What the client's leg can do now.
 
     ``starttls``: TLS can be started here. ``tls``: it is on. ``login``: a password may be sent (on TLS, or from
-    loopback, or where the operator allows it). ``backend_tls``: the server's own leg is encrypted.
+    loopback, or where the operator allows it). ``backend_tls``: the server's own leg is encrypted. ``message``: the
+    server has accepted a recipient (SMTP, LMTP).
     """
 
     starttls: bool
     tls: bool
     login: bool
     backend_tls: bool
+    message: bool = False
 
 
 class Step(Enum):
@@ -68,6 +71,10 @@ class Dialect(ABC):
     @abstractmethod
     def answer(self, line: bytes, offer: Offer) -> Answer | None:
         """The gateway's own answer to a client's command; None: it goes to the backend."""
+
+    def forwarded(self, line: bytes) -> bytes:
+        """What the backend gets of a client's command that is not answered here: not what a stranger may not claim."""
+        return line
 
     def alone(self, line: bytes) -> bool:
         """Whether the command must be answered by itself: none may be under way before it, none is sent behind it."""

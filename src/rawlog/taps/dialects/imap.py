@@ -23,6 +23,8 @@ from rawlog.taps.dialects.base import (
 
 # Some servers take blanks before the tag, so they must not hide a command.
 _COMMAND = re.compile(rb"[ \t]*([^\s]+)[ \t]+(STARTTLS|LOGIN|AUTHENTICATE)\b(?:[ \t]+([^\s]*))?", re.IGNORECASE)
+_ID = re.compile(rb"([ \t]*[^\s]+[ \t]+ID)(?=[\s(])(.*)", re.IGNORECASE | re.DOTALL)
+_CLAIM = re.compile(rb"(?<![^\s(\")])(x)-", re.IGNORECASE)
 _DATA = re.compile(rb"(\* CAPABILITY)((?: [^\s\]]+)*)[ \t]*(?=\r?\n)", re.IGNORECASE)
 _CODE = re.compile(rb"(?<= \[)(CAPABILITY)((?: [^\s\]]+)*)[ \t]*(?=\])", re.IGNORECASE)
 _STATUS = re.compile(rb"[^\s]+ (?:OK|NO|BAD|PREAUTH) \[CAPABILITY ", re.IGNORECASE)
@@ -34,7 +36,7 @@ class Imap(Dialect):
     def answer(self, line: bytes, offer: Offer) -> Answer | None:
         command = _COMMAND.match(line)
         if command is None:
-            return None
+            return self._id(line)
         tag, verb = command[1], command[2].upper()
         if verb == b"STARTTLS":
             return self._starttls(tag, offer)
@@ -45,6 +47,24 @@ class Imap(Dialect):
         )
         # The password may be on its way behind a non-synchronising literal: don't take it for a command.
         return Answer(refusal, Then.CLOSE if line.rstrip().endswith(b"+}") else Then.GO_ON)
+
+    def _id(self, line: bytes) -> Answer | None:
+        """ID (RFC 2971) with literals or quoted characters: what is in them can't be put right, see forwarded."""
+        match = _ID.match(line)
+        literal = line.rstrip().endswith(b"}")
+        if match is None or not (literal or b"\\" in match[2]):
+            return None
+        refusal = line.split(None, 1)[0] + b" BAD ID takes quoted strings here.\r\n"
+        why = "the client sent ID with a literal; refused, for it could claim to be a proxy"
+        return Answer(refusal, Then.CLOSE if line.rstrip().endswith(b"+}") else Then.GO_ON, why)
+
+    def forwarded(self, line: bytes) -> bytes:
+        """ID without what Dovecot believes of a trusted proxy (``x-originating-ip`` and others): our address may be
+        one's. All words that begin with ``x-`` get ``x_``, so that the command stays as long as it was."""
+        match = _ID.match(line)
+        if match is None:
+            return line
+        return match[1] + _CLAIM.sub(rb"\1_", match[2])
 
     def _starttls(self, tag: bytes, offer: Offer) -> Answer:
         if offer.starttls:

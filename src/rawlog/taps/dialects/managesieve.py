@@ -23,9 +23,10 @@ from rawlog.taps.dialects.base import (
 
 _VERB = re.compile(rb'[ \t]*([A-Za-z]+)(?:[ \t]+"([^"\r\n]*)")?')
 _CAPABILITY = re.compile(rb'"([A-Za-z]+)"(?:[ \t]+"([^"\r\n]*)")?[ \t]*\r?\n', re.IGNORECASE)
+_OURS = (b"STARTTLS", b"XCLIENT")  # not the server's to offer here
 _CAPABILITIES = frozenset(  # a line with another name may be a SASL challenge
-    b"IMPLEMENTATION SASL SIEVE STARTTLS MAXREDIRECTS NOTIFY LANGUAGE OWNER VERSION RENAME UNAUTHENTICATE".split()
-)
+    b"IMPLEMENTATION SASL SIEVE MAXREDIRECTS NOTIFY LANGUAGE OWNER VERSION RENAME UNAUTHENTICATE".split()
+).union(_OURS)
 _OK = re.compile(rb"OK(?=[ \t(\r\n])", re.IGNORECASE)
 _LINES_LIMIT = 100
 
@@ -55,7 +56,7 @@ class ManageSieve(Dialect):
         if capability:
             name = capability[1].upper()
             self._listing = self._listing or name in _CAPABILITIES
-            if name == b"STARTTLS":
+            if name in _OURS:
                 return b""
             if name == b"SASL":
                 return _sasl(capability[2] or b"", offer)

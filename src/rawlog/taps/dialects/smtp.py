@@ -23,6 +23,7 @@ from rawlog.taps.dialects.base import (
 )
 
 _BARE = re.compile(rb"(?<=[^\r])\n|\r(?!\n|\Z)")  # a CR at the end may be half of a CRLF: the next piece begins with it
+_CHUNK = re.compile(rb"[ \t]*BDAT[ \t]+\d{1,18}(?:[ \t]+LAST)?[ \t]*\r?\n", re.IGNORECASE)
 _LISTED_FOR_PROXIES = (b"XCLIENT", b"XFORWARD")
 _GREETING_LIMIT = 100  # lines of one answer of a backend
 
@@ -35,8 +36,11 @@ class Smtp(Dialect):
     def __init__(self) -> None:
         self._hello_asked = False
         self._lines: list[bytes] = []  # of an answer to EHLO, so far
+        self._chunking = False  # the server takes BDAT
 
     def answer(self, line: bytes, offer: Offer) -> Answer | None:
+        if b"\r" in line.rstrip(b"\r\n") or b"\0" in line:  # servers differ in what they take for the command then
+            return Answer(b"500 5.5.2 A command must not hold a bare CR or NUL.\r\n")
         words = line.split(None, 2)
         verb = words[0].upper() if words else b""
         if verb == b"STARTTLS":
@@ -49,12 +53,27 @@ class Smtp(Dialect):
             return Answer(b"550 5.7.0 " + verb + b" is not accepted from this client.\r\n")
         if verb == b"AUTH" and not offer.login and words[1:2] and exposed(words[1]):
             return Answer(b"523 5.7.10 A password is not accepted without TLS: use STARTTLS first.\r\n")
+        if verb == b"BDAT":
+            return self._chunk(line, offer)
         if verb == self.hello:
             self._hello_asked = True
         return None
 
+    def _chunk(self, line: bytes, offer: Offer) -> Answer | None:
+        """BDAT (RFC 3030) only where the server will take the chunk for one: where it refuses, some servers (Dovecot's
+        submission before the login) look for commands in it, unseen by us."""
+        if not self._chunking:
+            text, why = b"502 5.5.1 BDAT is not offered here.\r\n", "which the server does not offer"
+        elif not _CHUNK.fullmatch(line):
+            text, why = b"501 5.5.4 BDAT must give a size.\r\n", "without a size"
+        elif not offer.message:
+            text, why = b"503 5.5.1 MAIL and RCPT must be accepted before BDAT.\r\n", "without a recipient"
+        else:
+            return None
+        return Answer(text, Then.CLOSE, f"the client sent BDAT {why}; refused, for commands could be hidden in it")
+
     def alone(self, line: bytes) -> bool:
-        return line.upper().split(None, 1)[:1] == [self.hello]
+        return line.upper().split(None, 1)[:1] in ([self.hello], [b"BDAT"])
 
     def rewrite(self, line: bytes, offer: Offer) -> bytes:
         if not self._hello_asked or (not self._lines and line[:3] != b"250"):
@@ -65,6 +84,7 @@ class Smtp(Dialect):
             return b""
         lines, self._lines = self._lines, []
         self._hello_asked = False
+        self._chunking = any(each[4:].split()[:1] == [b"CHUNKING"] for each in map(bytes.upper, lines))
         return _extensions(lines, offer)
 
     def starttls(self) -> Greeting:
