@@ -219,6 +219,30 @@ def test_after_the_end_of_the_service_the_next_login_is_recorded(
     wait_until(lambda: pid not in service_pids(server))
 
 
+def test_a_field_of_the_userdb_switches_it_on_for_one_user(dovecot_installed: None) -> None:
+    """The rest of the server does not even ask: ``service imap`` is as it was."""
+    listener = "unix_listener postlogin {\n  }\n"
+    server = DovecotServer(f"service postlogin {{\n  executable = {SERVICE} -t\n  {listener}}}\n")
+    install(server.directory)
+    with server:
+        users = server.directory / "users"
+        users.write_text(
+            "".join(
+                f"{line}userdb_postlogin={server.base_dir}/postlogin\n" if line.startswith(ALICE) else f"{line}\n"
+                for line in users.read_text().splitlines()
+            )
+        )
+        for user in (ALICE, BOB):
+            recording_on(server, user)
+        with imap_login(server, BOB) as client:
+            client.say(b"a2 NOOP\r\n")
+        assert service_pids(server) == []
+        with imap_login(server, ALICE) as client:
+            client.say(b"a2 LOGOUT\r\n")
+        assert normal(last(server, b" secs).\r\n")[0]) == b"TS a2 LOGOUT\r\n"
+        assert pairs(server.home(BOB) / "dovecot.rawlog") == []
+
+
 def test_hundreds_of_logins_while_the_service_is_killed(start: Callable[..., DovecotServer]) -> None:
     """The 2,000 of them: ``python benchmarks/postlogin.py soak``."""
     server = start()
@@ -329,6 +353,7 @@ def test_hibernation_goes_on_in_the_same_recording(start: Callable[..., DovecotS
         wait_until(lambda: not Path(f"/proc/{pid}").exists())
         client.say(b"DONE\r\n", b"a3 ")
         client.say(b"a4 LOGOUT\r\n")
+    wait_until(lambda: last(server, b" secs).\r\n")[0].endswith(b"LOGOUT\r\n"))
     in_, _ = last(server, b" secs).\r\n")
     assert normal(in_) == b"TS a2 SELECT INBOX\r\nTS a3 IDLE\r\nTS DONE\r\nTS a4 LOGOUT\r\n"
     assert len(pairs(place(server))) == 1
