@@ -17,7 +17,7 @@ from rawlog.recorder import tcp
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.recorder import Recorder
 from rawlog.recorder.tcp import LIMIT, LONG_LINE
-from tests.support.collector import Stage, lines
+from tests.support.collector import SECONDS, Stage, lines
 from tests.support.places import open_descriptors
 
 IN, OUT = Direction.IN, Direction.OUT
