@@ -30,6 +30,7 @@ COMMANDS = {
     "forget": "remove everything that was recorded of one user",
     "prune": "remove recordings that are too old, or more than there is room for",
     "search": "find exchanges by user, command, status, latency or text",
+    "export": "hand recordings over: pcapng, HTML, messages, JSON, Parquet, other formats",
     "stats": "count commands, errors and latencies by command, user or software",
     "conf": "check a configuration file and print what is in force",
     "doctor": "say what keeps a recording from being made",

@@ -110,13 +110,13 @@ class Transcript:
 
     def _texts(self, item: Item) -> Iterator[str]:
         if isinstance(item, Mark):
-            yield "** " + _mark(item)
+            yield "** " + mark_text(item)
             return
         who = "C" if item.direction is self._client else "S"
         if isinstance(item, Line):
-            yield who + _line(item, self._cut)
+            yield who + line_text(item, self._cut)
             return
-        yield who + _folded(item)
+        yield who + fold_text(item)
         if item.data is not None:
             for line in outline(item.data, dotted=item.kind is Kind.BLOCK):
                 yield f"{who}| {line}"
@@ -125,8 +125,8 @@ class Transcript:
         return f"{_COLOURS[text[0]]}{text[:2]}{_PLAIN}{text[2:]}" if self._colour else text
 
 
-def _line(line: Line, cut: int | None) -> str:
-    """Sign and text of a line."""
+def line_text(line: Line, cut: int | None) -> str:
+    """What stands behind C or S in a line of the conversation: its sign and text."""
     text, ending = line.data, "\\"
     if text.endswith(b"\n"):
         text, ending = text[:-1], "\\n"
@@ -139,10 +139,12 @@ def _line(line: Line, cut: int | None) -> str:
     return ("|" if line.body else ":") + (" " + shown if shown else "")
 
 
-def _folded(folded: Fold) -> str:
+def fold_text(folded: Fold) -> str:
+    """The same for what is folded."""
     return f"* {folded.size} {'byte' if folded.size == 1 else 'bytes'} of {_KINDS[folded.kind]}"
 
 
-def _mark(mark: Mark) -> str:
+def mark_text(mark: Mark) -> str:
+    """A mark's name and details."""
     detail = (f"{neutral_text(name)}={neutral_text(value)}" for name, value in mark.detail.items())
     return " ".join([neutral_text(mark.name), *detail])
