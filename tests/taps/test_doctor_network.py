@@ -12,7 +12,7 @@ from rawlog.settings.configuration import Door, GatewayPlan
 from rawlog.settings.loader import loads
 from rawlog.taps import doctor_network
 from rawlog.taps.doctor_finding import Finding, Mark
-from rawlog.taps.doctor_network import backend, certificate, listener
+from rawlog.taps.doctor_network import backend, certificate, collector, listener
 from tests.support.backends import FakeServer, ImapScript
 from tests.support.certificates import BAD, Certificates, certificates
 from tests.support.peer import Peer
@@ -111,3 +111,25 @@ def test_a_listener_that_is_free_and_one_that_is_taken() -> None:
 def test_a_listener_at_an_address_that_is_not_ours() -> None:
     found = listener(Door(Listen("192.0.2.1", 1143)))
     assert found.mark is Mark.FAIL
+
+
+def test_a_backend_behind_a_header() -> None:
+    def behind(peer: Peer) -> None:
+        if peer.line() == b"PROXY UNKNOWN\r\n":
+            peer.send(b"* OK hi\r\n")
+
+    with FakeServer(behind) as server:
+        url = f"imap://127.0.0.1:{server.port}"
+        assert backend(plan(url, "rawlog_haproxy_out = v1")).mark is Mark.OK
+
+
+def test_a_collector() -> None:
+    with FakeServer(gone) as server:
+        (found,) = collector(plan("imap://127.0.0.1", f"rawlog_dir = tcp:127.0.0.1:{server.port}"))
+        assert found.mark is Mark.OK
+    (found,) = collector(plan("imap://127.0.0.1", f"rawlog_dir = tcp:127.0.0.1:{server.port}"))
+    assert found.mark is Mark.FAIL
+    assert "connection refused" in found.sentence
+    (found,) = collector(plan("imap://127.0.0.1", "rawlog_dir = tcp:no-such-host.invalid:1"))
+    assert found.mark is Mark.FAIL
+    assert list(collector(plan("imap://127.0.0.1", "rawlog_dir = /x"))) == []

@@ -12,7 +12,8 @@ from rawlog.settings.configuration import Door
 from rawlog.settings.loader import loads
 from rawlog.settings.userdb import UserRecord
 from rawlog.taps.doctor_finding import Finding, Mark
-from rawlog.taps.doctor_places import Writer, directories, obstacle, socket_directory
+from rawlog.taps.doctor_places import Writer, directories, obstacle, socket_directory, userdb_files
+from tests.support.places import shared_directory
 
 NOBODY = Writer(65534, frozenset((65534,)))
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look as another user")
@@ -111,3 +112,50 @@ def test_the_directory_of_a_unix_socket(tmp_path: Path) -> None:
     (found,) = socket_directory(Door(Listen(unix_path=f"{tmp_path}/none/lmtp")))
     assert (found.mark, "make it" in found.sentence) == (Mark.FAIL, True)
     assert list(socket_directory(Door(Listen("127.0.0.1", 1143)))) == []
+
+
+@root_only
+def test_a_userdb_that_the_workers_can_not_read() -> None:
+    with shared_directory() as place:
+        users = place / "users"
+        users.write_text("bob::7:8::/home/bob::\n")
+        text = f"rawlog_user = nobody\nuserdb {{\n  driver = passwd-file\n  args = username_format=%u {users}\n}}\n"
+        users.chmod(0o644)
+        assert list(userdb_files(loads(text))) == []
+        users.chmod(0o600)
+        (found,) = userdb_files(loads(text))
+        assert found == Finding(
+            Mark.FAIL, f"userdb: {users} can't be read by uid 65534; let this user, the workers', read it"
+        )
+        users.unlink()
+        (found,) = userdb_files(loads(text))
+        assert found.mark is Mark.FAIL
+        assert list(userdb_files(loads(text.replace("nobody", "root").replace(str(users), "/etc/%d/users")))) == []
+
+
+@root_only
+def test_workers_without_a_user() -> None:
+    configuration = loads(
+        "rawlog_user = nope\nrawlog_dir = /x\nprotocol imap {\n  rawlog_backend = imap://127.0.0.1\n}\n"
+    )
+    (plan,) = configuration.gateways()
+    (found,) = directories(configuration, plan, None, None)
+    assert found.mark is Mark.FAIL
+    assert found.sentence.startswith("rawlog_user nope: no such user; create it")
+
+
+def test_each_protocol_has_its_own_directories(tmp_path: Path) -> None:
+    text = "".join(
+        f"{name} = {tmp_path}/{name}\n"
+        for name in ("rawlog_dir", "lmtp_rawlog_dir", "lmtp_proxy_rawlog_dir", "submission_relay_rawlog_dir")
+    )
+    text += "".join(
+        f"protocol {name} {{\n  rawlog_backend = {name}://127.0.0.1\n}}\n" for name in ("lmtp", "submission")
+    )
+    configuration = loads(f"rawlog_user = {'root' if os.geteuid() == 0 else 'nobody'}\n" + text)
+    asked = {plan.protocol: list(directories(configuration, plan, None, None)) for plan in configuration.gateways()}
+    names = {name: [found.sentence.partition(":")[0] for found in all_found] for name, all_found in asked.items()}
+    assert names == {
+        "lmtp": ["lmtp_rawlog_dir", "lmtp_proxy_rawlog_dir"],
+        "submission": ["rawlog_dir", "submission_relay_rawlog_dir"],
+    }

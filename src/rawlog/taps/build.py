@@ -103,7 +103,7 @@ def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) 
         find_user=partial(_fields, userdb) if userdb.configured else None,
         on_error=settings.rawlog_on_error,
         refuse_bare_lf=settings.rawlog_smtp_bare_lf == "refuse",
-        service=_service(plan),
+        service=service_name(plan),
         limits=Limits(read_max=keep_freed_memory()),
         proxies=settings.haproxy_trusted_networks,
         proxy_timeout=settings.haproxy_timeout,
@@ -231,14 +231,14 @@ def backend_tls(plan: GatewayPlan) -> ssl.SSLContext | None:
     )
 
 
-def _service(plan: GatewayPlan) -> str:
+def service_name(plan: GatewayPlan) -> str:
     """Dovecot's name of the service that a user of this protocol talks to."""
     return "managesieve" if plan.protocol == "sieve" else plan.protocol
 
 
 def postlogin_options(configuration: Configuration, plan: GatewayPlan) -> RawlogOptions | None:
     """The options of the rawlog that ``service imap { executable = imap postlogin }`` names; None without one."""
-    service = configuration.services.get(_service(plan))
+    service = configuration.services.get(service_name(plan))
     socket = service.postlogin_socket if service is not None else None
     if socket is None:
         return None

@@ -12,8 +12,8 @@ from rawlog.errors import RawlogError
 from rawlog.settings.configuration import Configuration
 from rawlog.settings.userdb import UserRecord
 from rawlog.taps.doctor_finding import Finding, fail, ok, warn
-from rawlog.taps.doctor_network import backend, certificate, listener
-from rawlog.taps.doctor_places import directories, socket_directory
+from rawlog.taps.doctor_network import backend, certificate, collector, listener
+from rawlog.taps.doctor_places import directories, socket_directory, userdb_files
 
 
 def examine(configuration: Configuration, user: str | None) -> Iterator[Finding]:
@@ -23,6 +23,7 @@ def examine(configuration: Configuration, user: str | None) -> Iterator[Finding]
     plans = configuration.gateways()
     if not plans:
         yield fail(f"{configuration.file}: no gateway; set rawlog_backend in protocol imap {{ }} or another")
+    yield from userdb_files(configuration)
     record = None
     if user is not None:
         found = _user(configuration, user)
@@ -34,6 +35,7 @@ def examine(configuration: Configuration, user: str | None) -> Iterator[Finding]
         for door in plan.doors:
             yield from (finding.about(name) for finding in (*socket_directory(door), listener(door)))
         yield backend(plan).about(name)
+        yield from (finding.about(name) for finding in collector(plan))
         yield from (finding.about(name) for finding in directories(configuration, plan, user, record))
 
 

@@ -11,15 +11,19 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 from rawlog.engine.connect import connect
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
+from rawlog.engine.proxyprotocol import write_v1, write_v2
+from rawlog.engine.sentences import os_sentence
 from rawlog.errors import RawlogError
 from rawlog.settings.configuration import Door, GatewayPlan
 from rawlog.taps import tls
-from rawlog.taps.build import backend_tls
+from rawlog.taps.build import COLLECTED, backend_tls
+from rawlog.taps.collectors import SCHEME, collector_of
 from rawlog.taps.dialects import dialect_for
 from rawlog.taps.doctor_finding import Finding, fail, ok, warn
 from rawlog.taps.opening import Opening
@@ -68,6 +72,30 @@ def backend(plan: GatewayPlan) -> Finding:
     return fail(f"rawlog_backend {where}: {trouble}") if trouble else ok(f"rawlog_backend {where}: it greets")
 
 
+def collector(plan: GatewayPlan) -> Iterator[Finding]:
+    """Whether the collector of ``rawlog_dir = tcp:HOST:PORT`` takes connections."""
+    where = plan.settings.rawlog_dir
+    if plan.protocol not in COLLECTED or not where.startswith(SCHEME):
+        return
+    try:
+        ends = collector_of(where) or ()
+    except RawlogError as error:
+        yield fail(f"rawlog_dir = {where}: {error}")
+        return
+    trouble = "it has no address"
+    for end in ends:
+        with socket.socket(end.family) as sock:
+            sock.settimeout(TIMEOUT)
+            try:
+                sock.connect(end.address)
+            except OSError as error:
+                trouble = os_sentence(error) if error.errno else "it does not answer; check host and port"
+                continue
+        yield ok(f"rawlog_dir = {where}: the collector takes connections")
+        return
+    yield fail(f"rawlog_dir = {where}: {trouble}")
+
+
 class _Visit:
     """One connection to a backend, as far as its greeting."""
 
@@ -95,6 +123,9 @@ class _Visit:
             return
         self._leg = leg = Leg(self._loop, sock, "backend")
         leg.on_change = self._changed
+        write = {"v1": write_v1, "v2": write_v2}.get(self._plan.settings.rawlog_haproxy_out)
+        if write is not None:
+            leg.write(write(None, None))  # the header of a proxy that looks for itself
         if self._plan.backend.tls == "implicit":
             assert self._context is not None
             leg.start_tls(
@@ -165,7 +196,8 @@ def _taken(where: str, port: int, error: OSError) -> Finding:
             f"listener {where}: somebody listens there; fine if it is rawlog serve (as root the doctor can tell)"
         )
     pid, words = owner
-    if "rawlog" in words:
+    names = [word.rpartition("/")[2] for word in words.split()]
+    if ("rawlog", "serve") in pairwise(names):
         return ok(f"listener {where}: rawlog listens there (pid {pid})")
     return fail(f"listener {where}: taken by pid {pid} ({words[:60]}); end that, or choose another port")
 

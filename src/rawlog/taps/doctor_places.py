@@ -19,11 +19,15 @@ from rawlog.recorder.keeper import DIRECTORY
 from rawlog.settings.configuration import Configuration, Door, GatewayPlan
 from rawlog.settings.userdb import UserRecord
 from rawlog.settings.variables import Template
-from rawlog.taps.build import postlogin_options
+from rawlog.taps.build import postlogin_options, service_name
+from rawlog.taps.collectors import SCHEME
 from rawlog.taps.doctor_finding import Finding, fail, ok, warn
 from rawlog.taps.target import OF_A_USER
 
-BACKEND_SETTINGS = ("lmtp_proxy_rawlog_dir", "submission_relay_rawlog_dir", "login_proxy_rawlog_dir")
+SETTINGS = {
+    "lmtp": ("lmtp_rawlog_dir", "lmtp_proxy_rawlog_dir"),
+    "submission": ("rawlog_dir", "submission_relay_rawlog_dir", "login_proxy_rawlog_dir"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ def directories(
 ) -> Iterator[Finding]:
     """What there is to say about each directory that one protocol's settings name."""
     settings = plan.settings
-    names = ("lmtp_rawlog_dir",) if plan.protocol == "lmtp" else ("rawlog_dir",)
-    wanted = {name: getattr(settings, name) for name in (*names, *BACKEND_SETTINGS)}
+    names = SETTINGS.get(plan.protocol, ("rawlog_dir", "login_proxy_rawlog_dir"))
+    wanted = {name: getattr(settings, name) for name in names}
     if record is not None and "rawlog_dir" in record.fields and plan.protocol != "lmtp":
         wanted["rawlog_dir"] = record.fields["rawlog_dir"]
         if not wanted["rawlog_dir"]:
@@ -52,11 +56,12 @@ def directories(
     if not asked and options is None:
         yield warn("no setting asks for a recording; set rawlog_dir, for instance")
     writer = _service_user(settings.rawlog_user)
+    if isinstance(writer, Finding):
+        yield writer
+        return
     values = _values(plan, user, record)
     for name, text in asked.items():
-        if text.startswith("tcp:"):
-            yield ok(f"{name}: goes to a collector, {text}")
-        else:
+        if not text.startswith(SCHEME):
             yield _directory(name, text, values, user, writer)
     if options is not None:
         yield _home(user, record)
@@ -67,6 +72,24 @@ def socket_directory(door: Door) -> Iterator[Finding]:
     path = door.listen.unix_path
     if path is not None and not Path(path).parent.is_dir():
         yield fail(f"listener unix:{path}: its directory does not exist; make it, or choose another base_dir")
+
+
+def userdb_files(configuration: Configuration) -> Iterator[Finding]:
+    """Whether the workers can read the files of the userdb: they ask it, not the master."""
+    writer = _service_user(configuration.settings.rawlog_user)
+    for section in configuration.userdbs:
+        words = section.args.split()
+        if section.driver not in ("passwd-file", "sql") or not words or "%" in words[-1] or isinstance(writer, Finding):
+            continue
+        file = Path(words[-1])
+        try:
+            closed = [place for place in reversed(file.parents) if not _allowed(place, writer, stat.S_IXUSR)]
+            readable = not closed and _allowed(file, writer, stat.S_IRUSR)
+        except OSError as error:
+            yield fail(f"userdb: {file}: {error.strerror}; name a file that is there")
+            continue
+        if not readable and writer.uid:
+            yield fail(f"userdb: {file} can't be read by uid {writer.uid}; let this user, the workers', read it")
 
 
 def obstacle(path: str, writer: Writer, *, follow_last: bool = True) -> str:
@@ -125,7 +148,7 @@ def _place(name: str, path: str, writer: Writer, *, follow_last: bool) -> Findin
 
 def _values(plan: GatewayPlan, user: str | None, record: UserRecord | None) -> dict[str, str]:
     """Values for variables; those of a connection are examples."""
-    values = {"rip": "127.0.0.1", "lip": "127.0.0.1", "session": "session", "service": plan.protocol, "pid": "1"}
+    values = {"rip": "127.0.0.1", "lip": "127.0.0.1", "session": "session", "service": service_name(plan), "pid": "1"}
     if record is not None:
         values |= record.fields
     values["user"] = user or ""
@@ -134,14 +157,14 @@ def _values(plan: GatewayPlan, user: str | None, record: UserRecord | None) -> d
     return values
 
 
-def _service_user(name: str) -> Writer:
+def _service_user(name: str) -> Writer | Finding:
     """Who a worker is: ``rawlog_user`` when it is started as root, else whoever starts it."""
     if os.geteuid() != 0:
         return Writer(os.geteuid(), frozenset((os.getegid(), *os.getgroups())))
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
-        return Writer(0, frozenset((0,)))
+        return fail(f"rawlog_user {name}: no such user; create it (useradd --system {name}) or name another")
     return Writer(entry.pw_uid, frozenset(os.getgrouplist(name, entry.pw_gid)))
 
 
