@@ -136,3 +136,9 @@ def test_golden_recordings_lose_no_byte() -> None:
         made = packets(recording)
         size = sum(len(event.data) for event in recording.events if isinstance(event, Chunk))
         assert sum(len(p.payload) for p in made) == size
+
+
+def test_a_chunk_of_a_message_has_packets_of_its_own() -> None:
+    events = [Chunk(1, OUT, b"220 x\r\n"), Chunk(2, IN, b"BDAT 3\r\nabcBDAT 3 LAST\r\ndefQUIT\r\n")]
+    payloads = [p.payload for p in packets(talk("smtp", *events)) if p.payload]
+    assert payloads[1:] == [b"BDAT 3\r\n", b"abcBDAT 3 LAST\r\n", b"defQUIT\r\n"]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import pairwise
 from pathlib import Path
 
 from rawlog import __version__
@@ -107,23 +108,29 @@ class _Packets:
         self.comments.append(" ".join(["mark", mark.name, *(f"{name}={value}" for name, value in mark.detail.items())]))
 
     def _chunk(self, chunk: Chunk, framer: Framer | None) -> Iterator[bytes]:
-        """The packets of a chunk, cut where TLS begins."""
+        """The packets of a chunk, cut where TLS begins and behind BDAT, where dissectors want it."""
         start, tls_at = self.taken[chunk.direction], None
-        self.taken[chunk.direction] += len(chunk.data)
+        end = self.taken[chunk.direction] = start + len(chunk.data)
+        cuts = {start, end}
         if framer is not None:
-            framer.feed(chunk.direction, chunk.data)
+            fragments = framer.feed(chunk.direction, chunk.data)
+            cuts |= {f.end for f in fragments if f.direction is chunk.direction and f.data[:5].upper() == b"BDAT "}
             if framer.client.held and framer.client.tape.size > HELD_LIMIT:
                 framer.end(framer.server.direction)
             tls_at = framer.tls_at.get(chunk.direction)
-        cut = len(chunk.data) if tls_at is None or self.behind_tls else max(0, tls_at - start)
-        if chunk.data[:cut]:
-            yield from self._say(chunk.data[:cut], chunk.direction)
-        if chunk.data[cut:]:
-            self.behind_tls = True
-            if chunk.data[cut] not in _TLS:
-                yield from self._close()
-                self.comments.append(f"recording {self.recording.name}, behind STARTTLS")
-            yield from self._say(chunk.data[cut:], chunk.direction)
+        if tls_at is not None and not self.behind_tls:
+            cuts.add(max(tls_at, start))
+        for a, b in pairwise(sorted(cut for cut in cuts if start <= cut <= end)):
+            if tls_at is not None and a >= tls_at and not self.behind_tls:
+                yield from self._goes_behind_tls(chunk.data[a - start])
+            yield from self._say(chunk.data[a - start : b - start], chunk.direction)
+
+    def _goes_behind_tls(self, byte: int) -> Iterator[bytes]:
+        """The first byte behind STARTTLS: a handshake, or what was said inside."""
+        self.behind_tls = True
+        if byte not in _TLS:
+            yield from self._close()
+            self.comments.append(f"recording {self.recording.name}, behind STARTTLS")
 
     def _say(self, data: bytes, direction: Direction) -> Iterator[bytes]:
         if self.connection is None:
