@@ -17,8 +17,8 @@ from rawlog.recorder import tcp
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.recorder import Recorder
 from rawlog.recorder.tcp import LIMIT, LONG_LINE
-from tests.support.collector import SECONDS, Stage, lines
 from tests.support.places import open_descriptors
+from tests.support.tcp_stage import SECONDS, Stage, lines
 
 IN, OUT = Direction.IN, Direction.OUT
 
