@@ -5,7 +5,6 @@ The relay here is a model of the real one. What is injected around STARTTLS is i
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import pytest
@@ -400,14 +399,3 @@ def test_a_chunk_waits_until_its_recipients_are_accepted() -> None:
     assert here.took("server") == b"BDAT 4 LAST\r\nx\r\ny"
     here.server_says(b"250 queued\r\n")
     assert here.took("server") == b"QUIT\r\n"
-
-
-def test_every_pair_of_cuts_gives_the_same() -> None:
-    whole = b"a NOOP\r\nb LOGIN {1}\r\n"
-    for first, second in itertools.combinations(range(len(whole)), 2):
-        here = Table()
-        here.server_says(GREETING)
-        for piece in (whole[:first], whole[first:second], whole[second:]):
-            if piece:
-                here.client_says(piece)
-        assert here.took("server") == whole, (first, second)
