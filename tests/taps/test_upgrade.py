@@ -1,7 +1,4 @@
-"""The way to the login, piece by piece: what goes where, in which order, and what is refused.
-
-The relay here is a model of the real one. What is injected around STARTTLS is in tests/properties.
-"""
+"""The way to the login, piece by piece, on a model of the relay: what goes where, in which order, what is refused."""
 
 from __future__ import annotations
 
