@@ -6,7 +6,6 @@ import os
 import signal
 import ssl
 import subprocess
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,29 +23,27 @@ from tests.support.postlogin import (
     recording_on,
     wait_until,
 )
+from tests.support.postlogin_service import (
+    ALICE,
+    BOB,
+    CAROL,
+    NOHOME,
+    SERVICE,
+    children,
+    last,
+    place,
+    service_pids,
+    starting,
+)
 
 pytestmark = pytest.mark.live
-
-SERVICE = "@DIRECTORY@/opt/bin/rawlog-service"
-ALICE, BOB, CAROL, NOHOME = "alice@example.com", "bob@example.com", "carol@example.com", "nohome@example.com"
 
 
 @pytest.fixture
 def start(dovecot_installed: None) -> Iterator[Callable[..., DovecotServer]]:
-    """Starts a Dovecot with the service: ``start(options, more)``; alice is recorded."""
-    servers: list[DovecotServer] = []
-
-    def start(options: str = "-t", more: str = "", service: str = "") -> DovecotServer:
-        server = DovecotServer(configuration(f"{SERVICE} {options}", service) + more)
-        install(server.directory)
-        servers.append(server)
-        server.start()
-        recording_on(server, ALICE)
-        return server
-
-    yield start
-    for server in servers:
-        server.stop()
+    """Starts a Dovecot with the service: ``start(options, more, service)``; alice is recorded."""
+    with starting() as start:
+        yield start
 
 
 @pytest.fixture(scope="module")
@@ -62,29 +59,6 @@ def server(dovecot_installed: None) -> Iterator[DovecotServer]:
 @pytest.fixture
 def trust(server: DovecotServer) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(server.ca_file))
-
-
-def place(server: DovecotServer) -> Path:
-    return server.home(ALICE) / "dovecot.rawlog"
-
-
-def last(server: DovecotServer, ending: bytes) -> tuple[bytes, bytes]:
-    """The last recording, when what the server said ends so."""
-
-    def look() -> tuple[bytes, bytes] | None:
-        found = sorted(place(server).glob("*.in"), key=lambda path: path.stat().st_mtime_ns)
-        pair = (found[-1].read_bytes(), found[-1].with_suffix(".out").read_bytes()) if found else (b"", b"")
-        return pair if pair[1].endswith(ending) else None
-
-    pair = wait_until(look)
-    assert pair is not None
-    return pair
-
-
-def service_pids(server: DovecotServer) -> list[int]:
-    """The service processes that Dovecot's master has started."""
-    asked = subprocess.run(["pgrep", "-P", str(server.pid), "-f", "rawlog-service"], capture_output=True, text=True)
-    return [int(word) for word in asked.stdout.split()]
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
@@ -131,8 +105,7 @@ def test_the_service_is_not_root_and_its_keepers_hold_no_connection(server: Dove
             uids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
             assert "0" not in uids
             assert "CapEff:\t0000000000000000" in status
-        asked = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-        (parent,) = asked
+        (parent,) = children(pid)
         held = [str(entry.readlink()) for entry in Path(f"/proc/{parent}/fd").iterdir()]
         assert sum("socket:" in name for name in held) == 1
 
@@ -200,25 +173,6 @@ def test_a_full_disk_costs_no_login_and_is_told(server: DovecotServer) -> None:
         place.rmdir()
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
-def test_after_the_end_of_the_service_the_next_login_is_recorded(
-    start: Callable[..., DovecotServer], signal_number: int
-) -> None:
-    server = start()
-    first = imap_login(server, ALICE)
-    first.say(b"a2 NOOP\r\n")
-    (pid,) = service_pids(server)
-    os.kill(pid, signal_number)
-    with imap_login(server, ALICE) as second:
-        second.say(b"a3 NOOP\r\n")
-        if signal_number == signal.SIGTERM:  # what is relayed goes on
-            first.say(b"a4 LOGOUT\r\n")
-        first.close()
-        assert pid not in service_pids(server) or signal_number == signal.SIGTERM
-    wait_until(lambda: any(b"a3 NOOP" in in_ for in_, _ in pairs(place(server))))
-    wait_until(lambda: pid not in service_pids(server))
-
-
 def test_a_field_of_the_userdb_switches_it_on_for_one_user(dovecot_installed: None) -> None:
     """The rest of the server does not even ask: ``service imap`` is as it was."""
     listener = "unix_listener postlogin {\n  }\n"
@@ -241,59 +195,6 @@ def test_a_field_of_the_userdb_switches_it_on_for_one_user(dovecot_installed: No
             client.say(b"a2 LOGOUT\r\n")
         assert normal(last(server, b" secs).\r\n")[0]) == b"TS a2 LOGOUT\r\n"
         assert pairs(server.home(BOB) / "dovecot.rawlog") == []
-
-
-def test_hundreds_of_logins_while_the_service_is_killed(start: Callable[..., DovecotServer]) -> None:
-    """The 2,000 of them: ``python benchmarks/postlogin.py soak``."""
-    server = start()
-    for number in range(200):
-        if number % 10 == 9:
-            for pid in service_pids(server):
-                os.kill(pid, signal.SIGKILL)
-        with imap_login(server, ALICE) as client:
-            client.say(b"a2 LOGOUT\r\n")
-    assert server.log().count("killed with signal 9") == 20
-    wait_until(lambda: sum(in_.endswith(b"a2 LOGOUT\r\n") for in_, _ in pairs(place(server))) >= 180)
-
-
-def test_killed_within_200_ms_nothing_older_is_lost(start: Callable[..., DovecotServer]) -> None:
-    server = start()
-    with imap_login(server, ALICE) as client:
-        client.say(b"a2 NOOP\r\n")
-        wait_until(lambda: any(b"a2 NOOP" in in_ for in_, _ in pairs(place(server))))
-        (pid,) = service_pids(server)
-        os.kill(pid, signal.SIGKILL)
-    (pair,) = pairs(place(server))
-    assert normal(pair[0]) == b"TS a2 NOOP\r\n"
-    assert normal(pair[1]).endswith(b"secs).\r\n")
-
-
-def test_a_reload_ends_no_conversation(start: Callable[..., DovecotServer]) -> None:
-    server = start()
-    with imap_login(server, ALICE) as client:
-        client.say(b"a2 NOOP\r\n")
-        (old,) = service_pids(server)
-        os.kill(server.pid, signal.SIGHUP)
-        wait_until(lambda: "SIGHUP received" in server.log())
-        with imap_login(server, ALICE) as other:
-            other.say(b"b2 NOOP\r\n")
-            assert service_pids(server) != [old]
-            client.say(b"a3 LOGOUT\r\n")
-    wait_until(lambda: any(in_.endswith(b"a3 LOGOUT\r\n") for in_, _ in pairs(place(server))))
-    wait_until(lambda: old not in service_pids(server))
-    assert "SIGINT" not in server.log()
-
-
-def test_an_idle_service_ends_when_the_master_wants_it(start: Callable[..., DovecotServer]) -> None:
-    server = start(service="  idle_kill = 1s\n")
-    with imap_login(server, ALICE) as client:
-        client.say(b"a2 NOOP\r\n")
-        time.sleep(2.5)  # busy: the master leaves it alone
-        client.say(b"a3 LOGOUT\r\n")
-    wait_until(lambda: not service_pids(server))
-    assert "idle SIGINT" not in server.log()
-    with imap_login(server, ALICE) as client:
-        client.say(b"a4 NOOP\r\n")
 
 
 def test_wrong_options_cost_no_login(start: Callable[..., DovecotServer]) -> None:
@@ -338,36 +239,3 @@ def test_what_is_compressed_is_recorded_in_the_clear(start: Callable[..., Doveco
     assert normal(in_) == b"TS a2 COMPRESS DEFLATE\r\nTS a3 LOGOUT\r\n"
     assert b"a2 OK Begin compression" in out
     assert b"* BYE Logging out\r\n" in out
-
-
-def test_hibernation_goes_on_in_the_same_recording(start: Callable[..., DovecotServer]) -> None:
-    server = start(
-        more="imap_hibernate_timeout = 1s\nservice imap-hibernate {\n  unix_listener imap-hibernate {\n"
-        "    mode = 0666\n  }\n}\nservice imap {\n  unix_listener imap-master {\n    mode = 0666\n"
-        "  }\n}\nmail_max_userip_connections = 20\n"
-    )
-    with imap_login(server, ALICE) as client:
-        client.say(b"a2 SELECT INBOX\r\n")
-        client.say(b"a3 IDLE\r\n", b"+ ")
-        pid = int(server.log().rpartition("mpid=")[2].partition(",")[0])
-        wait_until(lambda: not Path(f"/proc/{pid}").exists())
-        client.say(b"DONE\r\n", b"a3 ")
-        client.say(b"a4 LOGOUT\r\n")
-    wait_until(lambda: last(server, b" secs).\r\n")[0].endswith(b"LOGOUT\r\n"))
-    in_, _ = last(server, b" secs).\r\n")
-    assert normal(in_) == b"TS a2 SELECT INBOX\r\nTS a3 IDLE\r\nTS DONE\r\nTS a4 LOGOUT\r\n"
-    assert len(pairs(place(server))) == 1
-
-
-def doveadm(server: DovecotServer, *words: str) -> str:
-    ask = ["doveadm", "-c", str(server.directory / "dovecot.conf"), *words]
-    return subprocess.run(ask, capture_output=True, text=True, timeout=20).stdout
-
-
-def test_doveadm_sees_and_kicks_a_recorded_user(server: DovecotServer) -> None:
-    with imap_login(server, ALICE) as client:
-        client.say(b"a2 NOOP\r\n")
-        assert ALICE in doveadm(server, "who")
-        assert ALICE in doveadm(server, "kick", ALICE)
-        assert isinstance(client.to_the_end(), bytes)
-    last(server, b"\r\n")
