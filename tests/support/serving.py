@@ -26,6 +26,8 @@ from tests.support.peer import SECONDS
 LISTENERS = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "lmtp", "sieve")
 """The listeners of the configuration below; ``Serving.ports`` has their ports by these names."""
 
+START_TRIES = 5
+
 WORKER = "nobody"
 """Who the workers are where the tests run as root."""
 
@@ -149,13 +151,25 @@ class Serving:
         return path
 
     def start(self) -> None:
-        """Start, and wait until it listens."""
+        """Start, and wait until it listens. Ports that were taken meanwhile are chosen anew."""
         (self.directory / "run").mkdir(exist_ok=True)
-        with (self.directory / "log").open("ab") as log:
-            command = [sys.executable, "-P", "-m", "rawlog", "serve", "-c", str(self.file)]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
-        eventually(lambda: self.process.poll() is not None or " listening on " in self.log())
-        assert self.process.poll() is None, self.log()
+        for _ in range(START_TRIES):
+            with (self.directory / "log").open("wb") as log:
+                command = [sys.executable, "-P", "-m", "rawlog", "serve", "-c", str(self.file)]
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+            eventually(lambda: self.process.poll() is not None or " listening on " in self.log())
+            if self.process.poll() is None:
+                return
+            assert "the address is in use" in self.log(), self.log()
+            self._choose_ports()
+        raise AssertionError(self.log())
+
+    def _choose_ports(self) -> None:
+        text = self.file.read_text()
+        for name, port in zip(LISTENERS, free_ports(len(LISTENERS)), strict=True):
+            text = text.replace(f"port = {self.ports[name]}\n", f"port = {port}\n")
+            self.ports[name] = port
+        self.file.write_text(text)
 
     def run(self) -> tuple[int, str]:
         """Start a configuration that can't be served: its exit code, and what it said."""
