@@ -299,6 +299,7 @@ def main() -> None:
     parser.add_argument("--counts", default="1,100,1000")
     parser.add_argument("--megabytes", type=int, default=64)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers end with us
     options.logins = options.logins or (2000 if options.what == "soak" else 40)
     {"login": login, "idle": idle, "bulk": bulk, "soak": soak}[options.what](options)
 
