@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-PATIENCE = 10.0
+PATIENCE = 30
 VERSION = b"VERSION\tscript-login\t1\t0\n"
 
 
