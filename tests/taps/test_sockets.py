@@ -98,6 +98,14 @@ def test_when_one_place_is_taken_none_is(opened: ExitStack, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_optional_may_be_missing(opened: ExitStack, port: int, tmp_path: Path) -> None:
+    wanted, lost = tmp_path / "gate", tmp_path / "no" / "gate"
+    optional = [Door(Listen(unix_path=str(path))) for path in (lost, wanted)]
+    made = opened.enter_context(closing(Sockets([tcp(port)], 1, optional=optional)))
+    assert list(made.share(0)) == [tcp(port), optional[1]]
+    assert made.describe()[-1].startswith(f"not listening: listener unix:{lost}: its directory does not exist;")
+
+
 def test_when_a_new_place_is_taken_the_old_ones_stay(opened: ExitStack) -> None:
     first, second = free_ports(2)
     old = opened.enter_context(closing(Sockets([tcp(first)], 1)))

@@ -65,6 +65,8 @@ def prepare(configuration: Configuration) -> list[Prepared]:
         dialect_for(plan.backend.protocol)
     if any(section.driver == "sql" for section in configuration.userdbs):
         importlib.import_module("sqlite3")
+    if configuration.settings.rawlog_relay == "unbreakable" and configuration.postlogins():
+        importlib.import_module("rawlog.taps.unbreakable_session")
     return [_prepared(configuration, plan) for plan in configuration.gateways()]
 
 

@@ -80,11 +80,13 @@ class Daemon:
     def _read(self, old: Sockets | None) -> _State:
         configuration = self._load()
         prepared = prepare(configuration)
-        if not doors(prepared):
+        logins = [plan.door for plan in configuration.postlogins()]
+        if not doors(prepared) and not logins:
             raise RawlogError(f"{configuration.file}: nothing to serve; set rawlog_backend in protocol imap {{ }}")
         check_user(configuration.settings.rawlog_user)
         count = configuration.settings.rawlog_workers or os.cpu_count() or 1
-        return _State(configuration, prepared, count, Sockets(doors(prepared), count, old))
+        # In front of a Dovecot of this machine its own service may have the post-login socket: it is not needed then.
+        return _State(configuration, prepared, count, Sockets(doors(prepared), count, old, optional=logins))
 
     def _reload(self) -> None:
         """SIGHUP: new workers with the new configuration; the old ones finish what they have."""

@@ -1,6 +1,6 @@
 """How gateways end: a first signal lets conversations finish, a second one ends them.
 
-Knows: signals and gateways. Must not know: what is recorded.
+Knows: signals, and places where conversations are taken. Must not know: what is recorded.
 """
 
 from __future__ import annotations
@@ -8,9 +8,20 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from rawlog.engine.loop import Loop
-from rawlog.taps.gateway import Gateway
+
+
+class Place(Protocol):
+    """Where conversations are taken: a gateway, a post-login socket."""
+
+    def drain(self, on_idle: Callable[[], None]) -> None:
+        """Take no more, and call ``on_idle`` when the last one has ended; more than once does no harm."""
+
+    def abort(self, reason: str) -> None:
+        """End all of them now."""
+
 
 Last = Callable[[Callable[[], None]], None]
 
@@ -20,11 +31,11 @@ def at_once(then: Callable[[], None]) -> None:
     then()
 
 
-def drain(loop: Loop, gateways: Sequence[Gateway], last: Last = at_once) -> None:
+def drain(loop: Loop, gateways: Sequence[Place], last: Last = at_once) -> None:
     """Take no more connections, and stop the loop when the last conversation is over, and then ``last`` is through."""
     waiting = set(gateways)
 
-    def ended(gateway: Gateway) -> None:
+    def ended(gateway: Place) -> None:
         waiting.discard(gateway)
         if not waiting:
             last(loop.stop)
@@ -35,7 +46,7 @@ def drain(loop: Loop, gateways: Sequence[Gateway], last: Last = at_once) -> None
 
 def end_on_signals(
     loop: Loop,
-    gateways: Sequence[Gateway],
+    gateways: Sequence[Place],
     say: Callable[[str], None],
     *,
     twice_is_now: bool = True,

@@ -26,25 +26,36 @@ class Sockets:
 
     The kernel spreads connections over the sockets of one address (SO_REUSEPORT). Those of ``old`` at the same place
     serve on, also when there are more than ``count``. ``::``, which is among the defaults, is left out where the system
-    has no IPv6.
+    has no IPv6; ``optional`` doors wherever they can't be had.
     """
 
-    def __init__(self, doors: Iterable[Door], count: int, old: Sockets | None = None) -> None:
+    def __init__(
+        self, doors: Iterable[Door], count: int, old: Sockets | None = None, *, optional: Iterable[Door] = ()
+    ) -> None:
         self.doors: list[Door] = []
-        self._left_out: list[Door] = []
+        self._left_out: list[str] = []
         self._count = count
         self._made: dict[Listen, list[socket.socket]] = {}
         self._fresh: list[tuple[Listen, socket.socket]] = []
         try:
             for door in doors:
-                self._open(door, old._made.get(place_of(door), ()) if old is not None else ())
+                self._open(door, old)
+            for door in optional:
+                self._try(door, old)
         except RawlogError:
             for place, sock in self._fresh:
                 close(sock, place)
             raise
 
-    def _open(self, door: Door, old: Iterable[socket.socket]) -> None:
-        place, known = place_of(door), list(old)
+    def _try(self, door: Door, old: Sockets | None) -> None:
+        try:
+            self._open(door, old)
+        except RawlogError as error:
+            self._left_out.append(f"not listening: {error}")
+
+    def _open(self, door: Door, old: Sockets | None) -> None:
+        place = place_of(door)
+        known = list(old._made.get(place, ())) if old is not None else []
         try:
             while len(known) < (1 if place.unix_path is not None else self._count):
                 known.append(_bound(door, first=not known))
@@ -52,7 +63,7 @@ class Sockets:
         except RawlogError as error:
             if place.host != "::" or getattr(error.__cause__, "errno", None) not in _NO_FAMILY:
                 raise
-            self._left_out.append(door)
+            self._left_out.append(f"not listening on {door.listen}: this system has no IPv6")
             return
         if place.unix_path is not None:
             dress(place.unix_path, mode=door.mode, user=door.user, group=door.group)
@@ -84,7 +95,7 @@ class Sockets:
         counts = [len(self._made[place_of(door)]) for door in self.doors]
         more = [f" with {count} sockets" if count > 1 else "" for count in counts]
         told = [f"listening on {door.listen}{text}" for door, text in zip(self.doors, more, strict=True)]
-        return told + [f"not listening on {door.listen}: this system has no IPv6" for door in self._left_out]
+        return told + self._left_out
 
 
 def place_of(door: Door) -> Listen:

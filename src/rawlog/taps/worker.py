@@ -20,8 +20,9 @@ from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, Door
 from rawlog.taps.build import Prepared, Tools, gateway_for, needs_keepers
 from rawlog.taps.collectors import Outstanding
-from rawlog.taps.ending import drain, end_on_signals
-from rawlog.taps.gateway import CONVERSATIONS_LIMIT
+from rawlog.taps.ending import Place, drain, end_on_signals
+from rawlog.taps.gateway import CONVERSATIONS_LIMIT, Gateway
+from rawlog.taps.logins import Logins
 from rawlog.taps.postlogin_process import close_to_others, make_room, settle_memory
 
 
@@ -35,31 +36,43 @@ def run_worker(
     """Give up root; serve until SIGTERM (drain), SIGINT (end), or until ``master_alive`` says that nobody is there."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     make_room(CONVERSATIONS_LIMIT)
-    orders = start_keepers() if needs_keepers(prepared) else None
+    logins = [plan for plan in configuration.postlogins() if sockets.get(plan.door)]
+    trusted = frozenset((0, os.geteuid()))  # whose mail processes may ask for anybody: ours before we give up root
+    orders = start_keepers() if logins or needs_keepers(prepared) else None
     become(configuration.settings.rawlog_user)
     close_to_others()
     loop = Loop()
     flusher = Flusher(loop.call_later, now=loop.monotonic)
     outstanding = Outstanding()
-    tools = Tools(loop, flusher, None if orders is None else Keepers(loop, orders), report, outstanding)
-    gateways = []
-    for each in prepared:
-        gateway = gateway_for(each, configuration, tools)
-        for door in each.plan.doors:
-            for sock in sockets.get(door, ()):
-                gateway.adopt(sock, door.listen, haproxy=door.haproxy)
-        gateways.append(gateway)
-    end_on_signals(loop, gateways, lambda sentence: None, twice_is_now=False, last=outstanding.wait)
+    keepers = None if orders is None else Keepers(loop, orders)
+    tools = Tools(loop, flusher, keepers, report, outstanding)
+    places: list[Place] = [_gateway(each, configuration, tools, sockets) for each in prepared]
+    for plan in logins:
+        assert keepers is not None
+        door = Logins(loop, keepers, plan, configuration, trusted=trusted, report=report)
+        door.adopt(sockets[plan.door])
+        places.append(door)
+    end_on_signals(loop, places, lambda sentence: None, twice_is_now=False, last=outstanding.wait)
 
     def orphaned(events: int) -> None:
         loop.unregister(master_alive)
         report("the master process is gone; ending when the conversations are over")
-        drain(loop, gateways, outstanding.wait)
+        drain(loop, places, outstanding.wait)
 
     loop.register(master_alive, orphaned, READ)
     settle_memory()
     loop.run()
     flusher.flush()
+
+
+def _gateway(
+    prepared: Prepared, configuration: Configuration, tools: Tools, sockets: Mapping[Door, Sequence[socket.socket]]
+) -> Gateway:
+    gateway = gateway_for(prepared, configuration, tools)
+    for door in prepared.plan.doors:
+        for sock in sockets.get(door, ()):
+            gateway.adopt(sock, door.listen, haproxy=door.haproxy)
+    return gateway
 
 
 def check_user(user: str) -> None:

@@ -1,0 +1,52 @@
+"""``rawlog serve`` as the post-login service of a real Dovecot, which asks it at a socket instead of starting one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.dovecot import DovecotServer
+from tests.support.golden import normal
+from tests.support.postlogin import imap_login, pairs, pop3_login, recording_on, wait_until
+from tests.support.serving import Serving
+
+pytestmark = pytest.mark.live
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+ASKS = "".join(f"service {name} {{\n  executable = {name} @DIRECTORY@/postlogin\n}}\n" for name in ("imap", "pop3"))
+SERVICE = """
+base_dir = @SERVER@
+service postlogin {
+  executable = script-login -d rawlog -t
+  unix_listener postlogin {
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(dovecot_installed: None) -> Iterator[DovecotServer]:
+    """A Dovecot whose imap and pop3 ask a socket that somebody else makes."""
+    with DovecotServer(ASKS) as server:
+        yield server
+
+
+def test_dovecot_asks_the_daemon(server: DovecotServer) -> None:
+    place = recording_on(server, ALICE)
+    none = dict.fromkeys(("imap", "pop3", "submission", "lmtp", "sieve"))
+    with Serving(server, SERVICE, backends=none):
+        with imap_login(server, ALICE) as client:
+            client.say(b"a2 NOOP\r\n")
+            client.say(b"a3 LOGOUT\r\n")
+            client.to_the_end()
+        with pop3_login(server, ALICE) as client:
+            client.say(b"STAT\r\n", b"+OK")
+            client.say(b"QUIT\r\n", b"+OK")
+            client.to_the_end()
+        with imap_login(server, BOB) as client:
+            client.say(b"a2 NOOP\r\n")
+        wait_until(lambda: sum(out.endswith((b"secs).\r\n", b"Logging out.\r\n")) for _, out in pairs(place)) == 2)
+        ours = [[normal(half) for half in pair] for pair in pairs(place)]
+    theirs = [[normal(half) for half in pair] for pair in server.rawlogs(ALICE)]
+    assert sorted(ours) == sorted(theirs)
