@@ -107,11 +107,11 @@ class Below:
         death, self.life = os.pipe()
 
         def places() -> None:
-            for number, fd in ((27, self.listener.fileno()), (25, status), (26, death)):
+            for number, fd in ((207, self.listener.fileno()), (205, status), (206, death)):
                 os.dup2(fd, number)
             for number in (5, 6, 7):
-                os.dup2(number + 20, number)
-                os.close(number + 20)
+                os.dup2(number + 200, number)
+                os.close(number + 200)
 
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVE],

@@ -77,10 +77,12 @@ def test_a_recorder_may_come_after_the_end(scene: Scene) -> None:
     scene.pass_on(scene.server, scene.client, b"a1 OK\r\n")
     scene.client.close()
     scene.server.close()
-    scene.turning.until(lambda: scene.ended)
+    scene.turning.a_while()
+    assert not scene.ended  # who ends the process waits for the recording
     scene.session.record(scene.recorder)
     assert scene.sinks[OUT].data == b"a1 OK\r\n"
     assert scene.sinks[OUT].closed
+    assert scene.ended
 
 
 def test_without_a_recorder_the_conversation_goes_on(scene: Scene) -> None:

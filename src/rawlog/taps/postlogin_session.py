@@ -20,7 +20,7 @@ from rawlog.taps.postlogin_tap import PostLoginTap
 class Session:
     """Relays between ``client`` and ``server`` (the mail process), which it owns.
 
-    ``on_end(session)`` is called once, when both are closed.
+    ``on_end(session)`` is called once, when both are closed and what was said is written: not before :meth:`record`.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Session:
         self._loop = loop
         self._on_end = on_end
         self._recorder: Recorder | None = None
+        self._over = self._known = False  # the conversation is; what becomes of its recording is
         leg = Leg(loop, client, "client")
         self._tap = PostLoginTap(leg, keep=keep_secrets, on_full=self._wait)
         self._relay = Relay(loop, leg, Leg(loop, server, "mail process"), on_end=self._ended, limits=limits or Limits())
@@ -53,6 +54,9 @@ class Session:
         self._tap.record(recorder)
         for direction in Direction:
             self._relay.resume(direction)
+        self._known = True
+        if self._over:
+            self._on_end(self)
 
     def _wait(self) -> None:
         """Too much was said for a recording that is not there yet: relay no more until it is, or can't be."""
@@ -76,4 +80,6 @@ class Session:
                 if count:
                     self._recorder.mark(now, "undelivered", {"direction": direction.value, "bytes": str(count)})
         self._tap.close(now, reason)
-        self._on_end(self)
+        self._over = True
+        if self._known:
+            self._on_end(self)
