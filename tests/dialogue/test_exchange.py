@@ -56,8 +56,6 @@ GUESSED = (
     "smuggling",
     "nobody may send",
     "What looks like a literal",
-    "server does not say them",
-    "login.txt: STARTTLS refused",
     "stray line",
 )
 ORDERED = [case for case in TALKS if not (case[1].extra or any(part in case[1].title for part in GUESSED))]

@@ -64,11 +64,11 @@ def test_terms_about_the_recording_are_decided_first() -> None:
 
 
 def test_which_bytes_must_be_in_the_files() -> None:
-    assert parse('"a b" in:c command:x').needles() == [{b"a b"}, {b"c"}]
-    assert parse("a or b").needles() == [{b"a", b"b"}]
+    assert parse('"a b" in:c command:x').needles() == [{(b"a b", False)}, {(b"c", False)}]
+    assert parse("a or b").needles() == [{(b"a", False), (b"b", False)}]
     assert parse("a or command:x").needles() == []
-    assert parse("/a/ b").needles() == [{b"b"}]
-    assert parse("a", ignore_case=True).needles() == []
+    assert parse("/[ab]/ b /c.*/i").needles() == [{(b"b", False)}, {(b"c", True)}]
+    assert parse("A", ignore_case=True).needles() == [{(b"a", True)}]
 
 
 def test_what_must_be_there_is_looked_for_first() -> None:

@@ -89,9 +89,10 @@ def _matches(options: argparse.Namespace) -> Matches:
 
 def _lines(path: str, query: Query, options: argparse.Namespace, matches: Matches) -> Iterator[str]:
     """The lines for one recording."""
-    if query.decided is False or not may_hold(path, query.needles()):
+    holds = may_hold(path, query.needles())
+    if query.decided is False or holds is False:
         return
     recording = open_recording(path, protocol=options.protocol)
-    if query.decided is None and path != "-" and not could_match(recording, query):
+    if holds is None and path != "-" and not could_match(recording, query):
         return
     yield from matches.lines(recording, query)

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     statistics = Statistics(options.by)
     with Progress(sys.stderr, "counting") as progress:
         for path, left in shared.chosen(query, options.paths, failures, progress):
-            if left.decided is False or not may_hold(path, left.needles()):
+            if left.decided is False or may_hold(path, left.needles()) is False:
                 continue
             try:
                 recording = open_recording(path, protocol=options.protocol)

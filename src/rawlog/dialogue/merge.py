@@ -10,7 +10,6 @@ Recordings with stamps need none of this: there the stamps give the order.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -30,6 +29,7 @@ _GREETING = re.compile(rb"\* (?:OK|PREAUTH|BYE)\b", re.IGNORECASE)
 _COMMAND = re.compile(rb"(\S+) (\S+)")
 _STATUS = re.compile(rb"(?:OK|NO|BYE)\b", re.IGNORECASE)
 _DOT = (b".\r\n", b".\n", b".")
+_DOT_LINE = re.compile(rb"^\.\r?\n", re.MULTILINE)
 
 Chunks = Iterator[Chunk]
 
@@ -64,66 +64,75 @@ class _Merged:
 
 
 class _Side:
-    """One direction as lines, with a look ahead."""
+    """One direction, with a look ahead."""
 
     def __init__(self, events: Iterable[Event], direction: Direction) -> None:
         self._direction = direction
         self._pieces = (e.data for e in events if isinstance(e, Chunk) and e.direction is direction)
-        self._lines: deque[bytes] = deque()
-        self._open = b""
+        self._buffer = b""
+        self._at = 0  # what is before it has been taken
 
     def peek(self) -> bytes:
         """The next line with its ending; empty at the end."""
-        return next(self.ahead(), b"")
+        return self._line(0)
 
     def ahead(self) -> Iterator[bytes]:
         """The next lines, without taking them."""
-        number = 0
-        while number < len(self._lines) or self._fill():
-            yield self._lines[number]
-            number += 1
+        offset = 0
+        while line := self._line(offset):
+            yield line
+            offset += len(line)
 
     def line(self) -> Chunks:
         """Takes the next line."""
-        if self._lines or self._fill():
-            yield Chunk(None, self._direction, self._lines.popleft())
+        if line := self._line(0):
+            yield self._taken(len(line))
 
     def take(self, size: int) -> Chunks:
         """Takes so many bytes, or what there is."""
-        while size > 0 and (line := self.peek()):
-            self._lines.popleft()
-            if len(line) > size:
-                self._lines.appendleft(line[size:])
-            yield Chunk(None, self._direction, line[:size])
-            size -= len(line)
+        while size > 0 and (self._at < len(self._buffer) or self._fill()):
+            chunk = self._taken(min(size, len(self._buffer) - self._at))
+            size -= len(chunk.data)
+            yield chunk
 
     def until_dot(self) -> Chunks:
         """Takes the lines up to and including one with a single dot."""
-        while line := self.peek():
-            yield from self.line()
-            if line in _DOT:
+        while line := self._line(0):
+            found = _DOT_LINE.search(self._buffer, self._at)
+            if found is None:
+                # The last line may be a dot of which more is to come; all before it is none.
+                last = self._buffer.rfind(b"\n") + 1
+                yield self._taken(max(last - self._at, len(line)))
+                if line in _DOT:
+                    return
+            else:
+                yield self._taken(found.end() - self._at)
                 return
 
     def rest(self) -> Chunks:
         """Takes everything."""
-        while self.peek():
-            yield from self.line()
+        while self._at < len(self._buffer) or self._fill():
+            yield self._taken(len(self._buffer) - self._at)
+
+    def _line(self, offset: int) -> bytes:
+        """The line that begins so far behind what was taken, or ``LINE_LIMIT`` bytes of a longer one."""
+        while True:
+            start = self._at + offset
+            end = self._buffer.find(b"\n", start, start + LINE_LIMIT) + 1 or start + LINE_LIMIT
+            if end <= len(self._buffer) or not self._fill():
+                return self._buffer[start:end]
 
     def _fill(self) -> bool:
-        """Gets more lines. False when there are none."""
-        had = len(self._lines)
-        for piece in self._pieces:
-            *lines, self._open = (self._open + piece).split(b"\n")
-            self._lines.extend(line + b"\n" for line in lines)
-            if len(self._open) > LINE_LIMIT:
-                self._lines.append(self._open)
-                self._open = b""
-            if len(self._lines) > had:
-                return True
-        if self._open:
-            self._lines.append(self._open)
-            self._open = b""
-        return len(self._lines) > had
+        """Gets more bytes. False when there are none."""
+        piece = next(self._pieces, b"")
+        self._buffer = self._buffer[self._at :] + piece
+        self._at = 0
+        return bool(piece)
+
+    def _taken(self, size: int) -> Chunk:
+        data = self._buffer[self._at : self._at + size]
+        self._at += size
+        return Chunk(None, self._direction, data)
 
 
 def _literals(side: _Side) -> Chunks:
@@ -291,16 +300,18 @@ def _managesieve(client: _Side, server: _Side) -> Chunks:
         while words[0] == b"AUTHENTICATE" and server.peek() and not _STATUS.match(server.peek()):
             yield from _literals(server)
             yield from _literals(client)
-        yield from _sieve_response(server)
-        if words[0] == b"STARTTLS":
+        status = yield from _sieve_response(server)
+        if words[0] == b"STARTTLS" and status[:2].upper() == b"OK" and not _STATUS.match(server.peek()):
             yield from _sieve_response(server)  # the capabilities again, unasked
 
 
-def _sieve_response(server: _Side) -> Chunks:
+def _sieve_response(server: _Side) -> Generator[Chunk, None, bytes]:
+    """A response. Gives its status line."""
     while line := server.peek():
         yield from _literals(server)
         if _STATUS.match(line):
-            return
+            return line
+    return b""
 
 
 _MERGES: dict[str, Callable[[_Side, _Side], Chunks]] = {

@@ -67,11 +67,12 @@ class Query:
         """Whether all exchanges match, or none; None where each must be looked at."""
         return self.term.value if isinstance(self.term, Constant) else None
 
-    def needles(self) -> list[frozenset[bytes]]:
-        """Of each of these sets of texts, one at least must stand in a recording that matches, as it is."""
+    def needles(self) -> list[frozenset[tuple[bytes, bool]]]:
+        """Of each of these sets of texts, one at least must stand in a recording that matches; each with whether upper
+        and lower case are alike."""
         needs = [[self.texts[number] for number in need] for need in self.term.needs()]
-        plain = [need for need in needs if not any(text.is_regex or text.ignore_case for text in need)]
-        return [frozenset(text.pattern for text in need) for need in plain]
+        known = [need for need in needs if all(text.literal for text in need)]
+        return [frozenset((text.literal, text.ignore_case) for text in need) for need in known]
 
 
 def parse(expression: str, *, ignore_case: bool = False) -> Query:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rawlog.dialogue.search_literal import literal_in
 from rawlog.events import Direction
 
 LINE_LIMIT = 64 * 1024
@@ -38,6 +39,12 @@ class Text:
 
     def __post_init__(self) -> None:
         self.compiled()
+
+    @property
+    def literal(self) -> bytes:
+        """What stands in every line where it is found, in lower case when case is ignored; empty: nothing certain."""
+        literal = literal_in(self.pattern) if self.is_regex else self.pattern
+        return literal.lower() if self.ignore_case else literal
 
     def compiled(self) -> re.Pattern[bytes]:
         """The expression that finds it; ``^`` matches at the start of each line."""
@@ -89,7 +96,7 @@ class Scan:
 class _Side:
     def __init__(self, texts: list[tuple[int, Text]]) -> None:
         self.seen: set[int] = set()
-        self._finders = [(number, text, text.compiled()) for number, text in texts]
+        self._finders = [_Finder(number, text) for number, text in texts]
         self._rest = b""  # the line in progress
         self._at = 0  # its offset
         self._hits: deque[Hit] = deque()
@@ -134,35 +141,45 @@ class _Side:
 
     def _search(self, block: bytes) -> None:
         """Looks through whole lines."""
-        found = [hit for finder in self._finders for hit in self._matches(block, *finder)]
+        found = [hit for finder in self._finders for hit in finder.hits(block, self._at)]
         if found:
             self.seen.update(hit.text for hit in found)
             self._hits.extend(sorted(found, key=lambda hit: hit.offset))
         self._at += len(block)
 
-    def _matches(self, block: bytes, number: int, text: Text, finder: re.Pattern[bytes]) -> list[Hit]:
-        """The first match in each line."""
-        hits = []
+
+class _Finder:
+    """Finds one text in blocks of whole lines."""
+
+    def __init__(self, number: int, text: Text) -> None:
+        self._number = number
+        self._pattern = text.compiled()
+        self._literal = text.literal
+        self._lowered = text.ignore_case
+        self._line_wise = _WHOLE_LINE.search(text.pattern) is not None
+
+    def hits(self, block: bytes, at: int) -> Iterator[Hit]:
+        """The first match in each line of a block that begins at offset ``at``."""
+        lowered = block.lower() if self._lowered and self._literal else block
         position = 0
-        literal = not text.is_regex and not text.ignore_case
-        line_wise = text.is_regex and _WHOLE_LINE.search(text.pattern) is not None
         while position < len(block):
-            if line_wise:
-                start = position
-            elif literal:
-                start = block.find(text.pattern, position)
-            else:
-                match = finder.search(block, position)
-                start = match.start() if match else -1
+            start = self._candidate(block, lowered, position)
             if start < 0:
-                break
+                return
             begin = block.rfind(b"\n", 0, start) + 1
             end = block.find(b"\n", start)
             end = len(block) if end < 0 else end
             line = block[begin:end].rstrip(b"\r")
-            if inner := finder.search(line):
-                cut = max(0, inner.start() - _BEFORE)
-                offset = self._at + begin
-                hits.append(Hit(number, offset + inner.start(), line[cut : cut + SHOWN], offset + cut))
+            if found := self._pattern.search(line):
+                cut = max(0, found.start() - _BEFORE)
+                yield Hit(self._number, at + begin + found.start(), line[cut : cut + SHOWN], at + begin + cut)
             position = end + 1
-        return hits
+
+    def _candidate(self, block: bytes, lowered: bytes, position: int) -> int:
+        """Somewhere in the next line that may match; negative when there is none."""
+        if self._literal:
+            return lowered.find(self._literal, position)
+        if self._line_wise:
+            return position
+        found = self._pattern.search(block, position)
+        return found.start() if found else -1

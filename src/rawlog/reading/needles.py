@@ -7,7 +7,7 @@ of recordings few hold a given text.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rawlog.formats.combined import COMBINED_HEAD
@@ -15,31 +15,32 @@ from rawlog.formats.dovecot import BLOCK_START
 from rawlog.formats.native import MAGIC
 from rawlog.reading.names import parse_name
 
-PIECE = 1 << 20
-"""Bytes that are read at once."""
+PIECE = 256 * 1024
+"""Bytes that are read at once: as much as stays in a processor's cache."""
 
 _HEAD = 64
 
 
-def may_hold(path: str, needs: Sequence[Collection[bytes]]) -> bool:
-    """False when of one of these sets no text is in the recording at ``path``; True when it may be, or can't be seen.
+Needle = tuple[bytes, bool]  # a text, in lower case when upper and lower case are alike
+
+
+def may_hold(path: str, needs: Sequence[Collection[Needle]]) -> bool | None:
+    """Whether a text of each of these sets is in the files of the recording at ``path``; None when that can't be seen.
 
     Texts must not hold line ends. What can't be read is for others to tell.
     """
     stem = path.removesuffix(".in").removesuffix(".out")
     if not needs or parse_name(Path(f"{stem}.in").name) is None:
-        return True
+        return None
     left = list(needs)
     try:
         for half in (f"{stem}.in", f"{stem}.out"):
-            if not Path(half).exists():
-                continue
-            for piece in _pieces(half):
-                left = [need for need in left if not any(text in piece for text in need)]
-                if not left:
-                    return True
+            if Path(half).exists():
+                left = _not_in(half, left)
+            if not left:
+                return True
     except (OSError, _NotPlainError):
-        return True
+        return None
     return False
 
 
@@ -47,19 +48,31 @@ class _NotPlainError(Exception):
     """Lines are not in one piece in this file."""
 
 
-def _pieces(path: str) -> Iterator[bytes]:
-    """The file in pieces; each begins with the line that the one before did not finish."""
-    rest = b""
-    with open(path, "rb", buffering=0) as file:
-        head = file.read(_HEAD)
-        if head.startswith((BLOCK_START, MAGIC)) or COMBINED_HEAD.match(head):
-            raise _NotPlainError
-        rest = head
-        while piece := file.read(PIECE):
-            lines = piece.rfind(b"\n") + 1
-            if lines or len(rest) > PIECE:
-                yield rest + piece[:lines] if lines else rest + piece
-                rest = piece[lines:] if lines else piece[-PIECE // 2 :]
-            else:
-                rest += piece
-    yield rest
+def _not_in(path: str, needs: list[Collection[Needle]]) -> list[Collection[Needle]]:
+    """Those of which nothing is in a file."""
+    overlap = max(len(text) for need in needs for text, _ in need) - 1
+    # One buffer for all pieces: the end of the one before stands in front of the next, and no memory is asked for anew.
+    buffer = bytearray(overlap + PIECE)
+    with open(path, "rb", buffering=0) as file, memoryview(buffer) as view:
+        end = 0
+        begun = False
+        while needs and (size := file.readinto(view[end : end + PIECE])):
+            if not begun and _may_break_lines(bytes(view[: min(size, _HEAD)])):
+                raise _NotPlainError
+            begun = True
+            end += size
+            needs = [need for need in needs if not _is_in(need, buffer, end)]
+            kept = min(overlap, end)
+            view[:kept] = view[end - kept : end]
+            end = kept
+    return needs
+
+
+def _may_break_lines(head: bytes) -> bool:
+    """Whether a file that begins so is of a format in which a line may be in pieces."""
+    return head.startswith((BLOCK_START, MAGIC)) or COMBINED_HEAD.match(head) is not None
+
+
+def _is_in(need: Collection[Needle], buffer: bytearray, end: int) -> bool:
+    lowered = buffer[:end].lower() if any(ignore_case for _, ignore_case in need) else buffer
+    return any((lowered if ignore_case else buffer).find(text, 0, end) >= 0 for text, ignore_case in need)

@@ -17,7 +17,6 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -209,6 +208,8 @@ def _read_all(items: list[Item], read: Read) -> Iterator[list[Result]]:
     if len(items) < PARALLEL or workers == 1:
         yield from map(partial(_read_batch, read), batches)
         return
+    from concurrent.futures import ProcessPoolExecutor  # here, for few calls need it and each would wait for it
+
     with ProcessPoolExecutor(workers) as pool:
         yield from pool.map(partial(_read_batch, read), batches)
 
