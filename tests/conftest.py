@@ -1,4 +1,4 @@
-"""What every test may ask for: mail servers to talk to.
+"""What every test may ask for: mail servers to talk to. And how properties are tried.
 
 A server is started at most once in each test process, when the first test asks for it, and only what it needs is
 imported. Helpers that are no fixtures are modules of ``tests.support``.
@@ -6,15 +6,22 @@ imported. Helpers that are no fixtures are modules of ``tests.support``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from rawlog.demo import DemoServer
     from tests.support.dovecot import DovecotServer
+
+# The same examples in every run: a change fails when it is made, not on some later day. New ones are looked for when
+# RAWLOG_EXAMPLES says how many. No deadline: the machine may be busy.
+settings.register_profile("steady", derandomize="RAWLOG_EXAMPLES" not in os.environ, deadline=None)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

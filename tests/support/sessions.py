@@ -7,6 +7,7 @@ marked where they are made up, so what must be masked is known exactly.
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,7 +71,9 @@ def message(data: bytes) -> bytes:
 
 words = st.text("abcdefghijklmnopqrstuvwxyz0123456789.-_", min_size=1, max_size=12).map(str.encode)
 users = st.text("abcdefghijklmnopqrstuvwxyzé", min_size=1, max_size=8)
-passwords = st.binary(min_size=6, max_size=24).filter(lambda data: not set(data) & set(b"\r\n\0\xf8\xf9"))
+# No words: what servers say by themselves (STARTTLS, SASL) would be taken for a repeated secret, and rightly masked.
+_UNFIT = re.compile(rb"[A-Za-z]{4}|[\r\n\0\xf8\xf9]")
+passwords = st.binary(min_size=6, max_size=24).filter(lambda data: not _UNFIT.search(data))
 payloads = st.binary(min_size=3, max_size=60)
 mechanisms = st.sampled_from(b"PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-256 XOAUTH2 OAUTHBEARER GSSAPI X-FOO".split())
 texts = st.lists(st.one_of(words, st.sampled_from([b"", b"+OK", b".", b"+ x", b"OK", b"250 x", b"QUIT"])), max_size=5)
@@ -166,5 +169,5 @@ def survives(pieces: list[Piece], make: Callable[..., Framer], data: st.DataObje
 
 
 def kept(**limits: Any) -> dict[str, Any]:
-    """Settings for the properties: small enough for a test run, without a deadline (the machine may be busy)."""
-    return {"max_examples": 60, "deadline": None, **limits}
+    """Settings for the properties: small enough for a test run. RAWLOG_EXAMPLES=5000 makes it long."""
+    return {"max_examples": int(os.environ.get("RAWLOG_EXAMPLES", "60")), **limits}

@@ -17,11 +17,8 @@ from rawlog.formats.combined import CombinedEncoder
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
 from rawlog.recorder.flusher import Flusher
-from rawlog.recorder.limits import Limit
-from rawlog.recorder.naming import Opened, open_pair, stamped_stems
 from rawlog.settings.configuration import Configuration
 from rawlog.settings.loader import loads
-from rawlog.taps import build
 from rawlog.taps.build import Tools, doors, gateway_for, needs_keepers, prepare
 from rawlog.taps.collectors import CollectorTarget, Outstanding
 from rawlog.taps.conversation import Service
@@ -218,30 +215,3 @@ def test_all_doors() -> None:
     text = "listen = 127.0.0.1\nservice lmtp {\n  inet_listener lmtp {\n    port = 24\n  }\n}\n"
     found = [str(door.listen) for door in doors(prepare(configuration(text)))]
     assert sorted(found) == [f"127.0.0.1:{port}" for port in (110, 143, 24, 4190, 587)]
-
-
-# -- limits -----------------------------------------------------------------------------------------------------------
-
-
-def limit(text: str, path: Path) -> Limit:
-    """The limits of a recording in a directory."""
-    opened = open_pair(str(path), stamped_stems(1795385217427810))
-    assert isinstance(opened, Opened)
-    return build._limits(configuration(text, "imap").protocols["imap"])(opened)
-
-
-def test_the_size_of_a_recording_is_limited(tmp_path: Path) -> None:
-    free = "rawlog_min_free_space = 0\n"
-    assert limit(free + "rawlog_max_session_size = 1k\n", tmp_path).reached(1000, 25) == "limit of 1024 bytes reached"
-    assert limit(free + "rawlog_max_session_size = unlimited\n", tmp_path).reached(1 << 40, 1) == ""
-
-
-def test_the_file_system_is_not_filled(tmp_path: Path) -> None:
-    assert "bytes free on the file system" in limit("rawlog_min_free_space = 100%\n", tmp_path).reached(0, 1)
-    assert limit("rawlog_min_free_space = 0\n", tmp_path).reached(0, 1) == ""
-    assert limit("rawlog_min_free_space = 1k\n", tmp_path).reached(0, 1) == ""
-
-
-def test_without_files_there_is_a_limit_of_size_only() -> None:
-    settings = configuration("rawlog_min_free_space = 100%\n", "imap").protocols["imap"]
-    assert build._limits(settings)(Opened("/x", {})).reached(0, 1) == ""

@@ -19,7 +19,8 @@ SHORTEST = 4  # shorter words are found everywhere
 WORDS = 32  # so many words are kept: those of the last few secrets
 LINES = 50  # so many lines of the server are looked at: an answer does not come later
 
-_NO_SECRETS = frozenset(b"AUTH AUTHENTICATE LOGIN PASS PLAIN USER".split())  # in a login that went wrong as a whole
+# Words of the protocols, in a login that went wrong as a whole.
+_NO_SECRETS = frozenset(b"AUTH AUTHENTICATE LOGIN PASS PLAIN SASL USER".split())
 _GAPS = re.compile(rb'[\s\x00-\x1f"()]+')
 
 

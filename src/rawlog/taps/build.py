@@ -7,7 +7,6 @@ rights or can fail (keys, certificates, names of hosts) is prepared once, before
 from __future__ import annotations
 
 import importlib
-import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +22,10 @@ from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
 from rawlog.protocols.registry import framer_for
 from rawlog.recorder.flusher import Flusher
-from rawlog.recorder.limits import FreeSpace, Limit
+from rawlog.recorder.limits import Limit
 from rawlog.recorder.naming import Opened
 from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, Door, GatewayPlan
-from rawlog.settings.model import Settings
 from rawlog.settings.options import RawlogOptions
 from rawlog.settings.userdb import Userdb
 from rawlog.settings.variables import Template
@@ -36,6 +34,7 @@ from rawlog.taps.collectors import SCHEME, CollectorTarget, Outstanding, collect
 from rawlog.taps.conversation import Service
 from rawlog.taps.dialects import dialect_for
 from rawlog.taps.gateway import Gateway
+from rawlog.taps.limiting import limit_of
 from rawlog.taps.plan import Part, Plan
 from rawlog.taps.single import endpoints
 from rawlog.taps.target import HomeTarget, Target
@@ -184,7 +183,7 @@ class _Wanted:
             flusher=self._tools.flusher,
             report=self._tools.report,
             debug=self._debug,
-            limit=_limits(self._settings),
+            limit=self._limit,
         )
 
     def _home_target(self, options: RawlogOptions) -> Target:
@@ -195,8 +194,11 @@ class _Wanted:
             flusher=self._tools.flusher,
             report=self._tools.report,
             debug=self._debug,
-            limit=_limits(self._settings),
+            limit=self._limit,
         )
+
+    def _limit(self, opened: Opened) -> Limit:
+        return limit_of(self._settings, opened.sinks)
 
     def _encoder(self) -> Encoder:
         if self._settings.rawlog_format == "native":
@@ -254,26 +256,3 @@ def postlogin_options(configuration: Configuration, plan: GatewayPlan) -> Rawlog
 def _fields(userdb: Userdb, user: str) -> Mapping[str, str] | None:
     record = userdb.lookup(user)
     return record.fields if record is not None else None
-
-
-def _limits(settings: Settings) -> Callable[[Opened], Limit]:
-    """Makes the limits of a recording: its size, and the room on the file system that its files are on.
-
-    The files are asked, not their directory: it may be a home, which a worker can't enter.
-    """
-
-    def limit(opened: Opened) -> Limit:
-        fd = next((sink.fd for sink in opened.sinks.values()), None)
-        space = None if fd is None else FreeSpace(fd, _floor(settings, fd))
-        return Limit(settings.rawlog_max_session_size or 0, space)
-
-    return limit
-
-
-def _floor(settings: Settings, fd: int) -> int:
-    """Bytes that stay free on the file system of an open file."""
-    try:
-        status = os.fstatvfs(fd)
-    except OSError:
-        return 0
-    return settings.rawlog_min_free_space.least(status.f_blocks * status.f_frsize)

@@ -7,15 +7,14 @@ Dovecot.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 
 from rawlog.events import Direction
-from rawlog.recorder.limits import FreeSpace, Limit
+from rawlog.recorder.limits import Limit
 from rawlog.recorder.sinks import FileSink
 from rawlog.settings.configuration import Configuration
-from rawlog.settings.model import Settings
+from rawlog.taps.limiting import limit_of
 from rawlog.taps.postlogin import PostLoginOptions
 
 
@@ -24,7 +23,7 @@ def with_settings(options: PostLoginOptions, configuration: Configuration) -> Po
     settings = configuration.settings
 
     def limit(sinks: Mapping[Direction, FileSink]) -> Limit:
-        return _limit(settings, sinks)
+        return limit_of(settings, sinks)
 
     return replace(
         options,
@@ -33,15 +32,3 @@ def with_settings(options: PostLoginOptions, configuration: Configuration) -> Po
         unbreakable=options.unbreakable or settings.rawlog_relay == "unbreakable",
         limit=limit,
     )
-
-
-def _limit(settings: Settings, sinks: Mapping[Direction, FileSink]) -> Limit:
-    """The size of the recording, and the room on the file system that its files are on."""
-    for sink in sinks.values():
-        try:
-            status = os.fstatvfs(sink.fd)
-        except OSError:  # it does not answer; that is no reason not to record
-            continue
-        floor = settings.rawlog_min_free_space.least(status.f_blocks * status.f_frsize)
-        return Limit(settings.rawlog_max_session_size or 0, FreeSpace(sink.fd, floor))
-    return Limit(settings.rawlog_max_session_size or 0)
