@@ -22,6 +22,8 @@ class Direction(Enum):
     IN = "in"
     OUT = "out"
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and directions are looked up for every read
+
     @property
     def other(self) -> Direction:
         """The opposite direction."""

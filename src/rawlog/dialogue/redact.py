@@ -68,8 +68,21 @@ class Masker:
     def _take(self, at: int | None, direction: Direction, data: bytes) -> list[Event]:
         """The next bytes of the conversation itself."""
         self._at = at
-        self._lanes[direction].append(at, data)
-        return self._settle(self.framer.feed(direction, data))
+        lane = self._lanes[direction]
+        fragments = self.framer.feed(direction, data)
+        if self._is_plain(lane, direction, len(data), fragments):
+            lane.tape.start += len(data)
+            return [Chunk(at, direction, data)]
+        lane.append(at, data)
+        return self._settle(fragments)
+
+    def _is_plain(self, lane: _Lane, direction: Direction, size: int, fragments: list[Fragment]) -> bool:
+        """Whether nothing waits, and the read that came last holds no secret: nearly all do not, behind the login."""
+        if any(waiting.tape.size for waiting in self._lanes.values()) or lane.secrets:
+            return False
+        if self.framer.settled(direction) < lane.tape.start + size or self.framer.secret_from(direction) is not None:
+            return False
+        return not any(fragment.secrets for fragment in fragments)
 
     def _settle(self, fragments: list[Fragment]) -> list[Event]:
         """What may be recorded now that the framer has given ``fragments``."""

@@ -5,8 +5,8 @@ Knows: fragments, spans, lanes. Must not know: how a lane is cut; that is the fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from rawlog.events import Direction
 from rawlog.protocols.tape import Tape
@@ -29,8 +29,7 @@ class Switch(Enum):
     COMPRESS = "compress"
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """A piece of one direction: bytes ``[start, end)`` of that direction's stream.
 
     ``data`` is the line with its ending for ``Kind.LINE``, and empty for the others, which can be of any size.

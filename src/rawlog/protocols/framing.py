@@ -14,7 +14,6 @@ whatever it is fed, and never loses a byte: what it can't cut is opaque, and sec
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import ClassVar
 
 from rawlog.events import Direction
@@ -222,7 +221,7 @@ class Framer(Grammar):
     def _step(self, lane: Lane) -> bool:
         """Cut one fragment, or go on with one; False when more bytes are needed."""
         if lane.mode is Mode.LINES:
-            return self._step_line(lane)
+            return lane.tape.size > 0 and self._step_line(lane)
         if lane.mode is Mode.COUNTED:
             return self._step_counted(lane)
         if lane.mode is Mode.DOTTED:
@@ -236,8 +235,6 @@ class Framer(Grammar):
 
     def _step_line(self, lane: Lane) -> bool:
         tape = lane.tape
-        if not tape.size:
-            return False
         if lane.may_be_tls:
             lane.may_be_tls = False
             if tape.peek(1) in _TLS:
@@ -275,7 +272,7 @@ class Framer(Grammar):
             self.release()
         before = self.authenticated, self.tls_started
         spans = self.on_server_line(line, start)
-        leads = self.leads_answer(line)
+        leads = not before[0] and self.leads_answer(line)
         if leads and self._leading is None:
             self._leading = start
         if self.authenticated and not before[0]:
@@ -374,7 +371,7 @@ class Framer(Grammar):
     def _decide(self, lane: Lane, spans: list[Span]) -> None:
         """Give the fragments behind the pin their secrets, and hand them out when the pin is gone."""
         if lane.undecided and spans:
-            lane.undecided = [replace(f, secrets=within([*f.secrets, *spans], f.start, f.end)) for f in lane.undecided]
+            lane.undecided = [f._replace(secrets=within([*f.secrets, *spans], f.start, f.end)) for f in lane.undecided]
             if any(fragment.secrets for fragment in lane.undecided):
                 self._echo.learn(lane.said)
         if lane.pin is None and lane.undecided:

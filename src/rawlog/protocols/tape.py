@@ -48,7 +48,7 @@ class Tape:
     def take(self, count: int) -> bytes:
         """Take up to ``count`` bytes."""
         data = self.peek(count)
-        self.skip(len(data))
+        self.skip(count)
         return data
 
     def skip(self, count: int) -> int:
@@ -63,10 +63,11 @@ class Tape:
 
     def peek(self, count: int) -> bytes:
         """The first ``count`` bytes, or what there is of them, left where they are."""
-        if self._head == 0 and count >= len(self._data):
-            return bytes(self._data)  # no copy of a read that is taken whole
-        with memoryview(self._data) as view:
-            return bytes(view[self._head : self._head + count])
+        data, head = self._data, self._head
+        if isinstance(data, bytes):
+            return data[head : head + count]  # no copy of a read that is taken whole
+        with memoryview(data) as view:
+            return bytes(view[head : head + count])
 
     def give_back(self) -> bytes:
         """Take everything as if it had never been received: the next byte has the same offset as the first of these."""
