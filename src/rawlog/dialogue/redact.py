@@ -78,11 +78,14 @@ class Masker:
 
     def _is_plain(self, lane: _Lane, direction: Direction, size: int, fragments: list[Fragment]) -> bool:
         """Whether nothing waits, and the read that came last holds no secret: nearly all do not, behind the login."""
-        if any(waiting.tape.size for waiting in self._lanes.values()) or lane.secrets:
-            return False
-        if self.framer.settled(direction) < lane.tape.start + size or self.framer.secret_from(direction) is not None:
-            return False
-        return not any(fragment.secrets for fragment in fragments)
+        for fragment in fragments:
+            if fragment.secrets:
+                return False
+        for waiting in self._lanes.values():
+            if waiting.tape.size:
+                return False
+        known = self.framer.settled(direction) == lane.tape.start + size and not lane.secrets
+        return known and self.framer.secret_from(direction) is None
 
     def _settle(self, fragments: list[Fragment]) -> list[Event]:
         """What may be recorded now that the framer has given ``fragments``."""

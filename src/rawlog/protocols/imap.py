@@ -129,9 +129,11 @@ class ImapFramer(Framer):
         """Whether the command may be a login that went wrong: one without a tag, or what nobody sends before login."""
         if _names_login(command.tag, command.verb):
             return True
+        if not self._is_guarded():
+            return False
+        self._later = command.verb in _LATER and self.server.ended and not self.server_spoke
         known = command.verb in _OPEN or (command.verb in _BARE and not rest)
-        self._later = self._later or (command.verb in _LATER and self.server.ended and not self.server_spoke)
-        return self._is_guarded() and (not known or b"\r" in rest)
+        return not self._later and (not known or b"\r" in rest)
 
     def _is_guarded(self) -> bool:
         """Whether what is not known to be harmless is secret."""
@@ -359,7 +361,9 @@ class ImapFramer(Framer):
 
 def _names_login(tag: bytes, verb: bytes) -> bool:
     """Whether a login stands where the tag should be, or something like one behind it."""
-    return tag.upper() in _LOGINS or (verb != b"UNAUTHENTICATE" and any(login in verb for login in _LOGINS))
+    if b"LOGIN" in verb or b"AUTHENTICATE" in verb:
+        return verb != b"UNAUTHENTICATE" or tag.upper() in _LOGINS
+    return tag.upper() in _LOGINS
 
 
 def _stray_line(text: bytes, start: int) -> list[Span]:

@@ -21,9 +21,7 @@ from rawlog.taps.plan import Part, Plan
 EARLY_LIMIT = 64 * 1024  # bytes held before login: several times what a greeting, capabilities and SASL take
 
 PUT_OFF = 0.05  # seconds; with the recorder's own 150 ms it is 200 that a killed process may lose (security.md P5)
-PUT_OFF_BYTES = (
-    16 * 1024
-)  # and with the 48 KiB of a recorder 64 KiB; more than so much at once is bulk, and not put off
+PUT_OFF_BYTES = 16 * 1024  # and with a recorder's 48 KiB it is 64; more than so much at once is bulk, not put off
 PUT_OFF_CHUNKS = 16  # takes half a millisecond to understand: nobody shall wait longer than that
 
 Later = Callable[[float, Callable[[], None]], object]  # seconds, what to call then
@@ -176,8 +174,9 @@ Piece = tuple[Chunk, bool, bool]  # bytes, and whether they came after STARTTLS,
 def _cut(chunk: Chunk, start: int, tls_at: int | None, login_at: int | None) -> list[Piece]:
     """A chunk that begins at offset ``start`` cut where TLS and the login begin."""
     end = start + len(chunk.data)
-    if not (tls_at is not None and start < tls_at < end) and not (login_at is not None and start < login_at < end):
-        return [(chunk, tls_at is not None and start >= tls_at, login_at is not None and start >= login_at)]
+    in_tls, logged_in = tls_at is not None and start >= tls_at, login_at is not None and start >= login_at
+    if (tls_at is None or in_tls or tls_at >= end) and (login_at is None or logged_in or login_at >= end):
+        return [(chunk, in_tls, logged_in)]
     inner = sorted({at for at in (tls_at, login_at) if at is not None and start < at < end})
     pieces = []
     for a, b in zip([start, *inner], [*inner, end], strict=True):
