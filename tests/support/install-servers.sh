@@ -4,7 +4,7 @@
 # Nothing is started, now or at the next boot. `make test SERVERS=no` leaves the machine as it is.
 set -u
 packages="dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-submissiond dovecot-managesieved
-    isync curl swaks haproxy nginx libnginx-mod-stream postfix fetchmail tshark"
+    isync curl swaks libnet-ssleay-perl haproxy nginx libnginx-mod-stream postfix fetchmail tshark"
 
 skip() {
     echo "servers: $1; tests that need what is not there are skipped" >&2
