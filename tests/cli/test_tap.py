@@ -62,6 +62,7 @@ def refused(*words: str, **environment: str) -> tuple[int, str]:
         (("imap://127.0.0.1", *HERE, "--key", "key.pem"), "--key: --cert is missing"),
         (("imaps://127.0.0.1", *HERE, "--cert", "@good", "--ca", "missing.pem"), "missing.pem: No such file"),
         (("imap://127.0.0.1", *HERE, "--cert", "@good", "--dir", "%z"), "%z"),
+        (("imap://127.0.0.1", *HERE, "--cert", "@good", "--dir", "%h/rec"), "%h/rec: the user's home stands in a user"),
         (("imap://127.0.0.1", *HERE, "--secrets", "show"), "invalid choice: 'show'"),
         (("imap://127.0.0.1",), "--listen"),
         ((*HERE,), "BACKEND"),

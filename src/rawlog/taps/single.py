@@ -13,6 +13,7 @@ from rawlog.engine.connect import Endpoint, resolve, unix
 from rawlog.engine.loop import Loop
 from rawlog.engine.memory import keep_freed_memory
 from rawlog.engine.relay import Limits
+from rawlog.errors import ConfigError
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.protocols.registry import framer_for
 from rawlog.recorder.flusher import Flusher
@@ -41,7 +42,7 @@ def single_gateway(
     ConfigError or LegError for what can't work.
     """
     flusher = Flusher(loop.call_later)
-    template = Template(absolute(directory))
+    template = _template(directory)
     target = Target(template, lambda: PairEncoder(stamps=True), create=True, flusher=flusher, report=report)
     service = Service(
         protocol=backend.protocol,
@@ -73,3 +74,13 @@ def absolute(directory: str) -> str:
     if directory.startswith(("/", "%h")):
         return directory
     return f"{str(Path.cwd()).replace('%', '%%')}/{directory}"
+
+
+def _template(directory: str) -> Template:
+    template = Template(absolute(directory))
+    if unknown := template.names & {"home", "uid", "gid"}:
+        raise ConfigError(
+            f"{directory}: the user's {min(unknown)} stands in a user database, and there is none here; "
+            "use %u, or rawlog serve with a userdb"
+        )
+    return template
