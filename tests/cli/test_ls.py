@@ -74,7 +74,16 @@ def test_here_is_where_it_looks(
 
 
 def test_an_empty_directory_is_an_empty_list(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert listed(capsys, "--no-header", str(tmp_path)) == []
+    assert main(["ls", "--no-header", str(tmp_path)]) == 0
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(f"rawlog: {tmp_path}: no recording in it; ")
+
+
+@pytest.mark.parametrize("words", [["stats"], ["search", "x"], ["stats", "--where", "user:x"]])
+def test_nothing_to_look_at_is_a_failure(capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str]) -> None:
+    assert main([*words, str(tmp_path)]) != 0
+    assert capsys.readouterr().err.startswith(f"rawlog: {tmp_path}: no recording in it; ")
 
 
 def test_what_can_not_be_read_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -64,12 +64,15 @@ def run(options: argparse.Namespace) -> int:
 def _chosen(options: argparse.Namespace, query: Query | None, failures: list[RawlogError]) -> Iterator[Listed]:
     window = shared.window_of(options)
     shelf = Shelf(None if options.no_cache else default_shelf(), edition=EDITION)
+    name = ""
     with Progress(sys.stderr, "reading recordings") as progress:
         for name, noted in shelf.notes(options.paths, note, tell=progress, fail=failures.append):
             one = listed(name, noted)
             if window.overlaps(one.summary.started, one.summary.ended) and _matches(one, query):
                 yield one
     shelf.close()
+    if not (name or failures):
+        print(f"rawlog: {shared.nothing_in(options.paths)}", file=sys.stderr)  # no failure: the list is empty
 
 
 def _matches(one: Listed, query: Query | None) -> bool:

@@ -77,10 +77,12 @@ def chosen(
 ) -> Iterator[tuple[str, Query]]:
     """The recordings that a query may be about, and what is left of it for each.
 
-    What it asks about recordings as a whole is answered by the notes about them.
+    What it asks about recordings as a whole is answered by the notes about them. That there is none is a failure.
     """
     if not query.term.asks_recording():
         found = list(recordings_at(paths, on_error=failures.append))
+        if not (found or failures):
+            failures.append(nothing_in(paths))
         for number, path in enumerate(found):
             progress(number, len(found))
             yield path, query
@@ -88,6 +90,8 @@ def chosen(
     shelf = Shelf(default_shelf(), edition=EDITION)
     known = [listed(name, noted) for name, noted in shelf.notes(paths, note, tell=progress, fail=failures.append)]
     shelf.close()
+    if not (known or failures):
+        failures.append(nothing_in(paths))
     known.sort(key=lambda one: (one.summary.started or 0, one.name))
     for number, one in enumerate(known):
         progress(number, len(known))
