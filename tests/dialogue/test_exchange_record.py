@@ -44,6 +44,12 @@ def test_what_failed() -> None:
         assert not exchange.failed, status
 
 
+def test_a_goodbye_that_was_asked_for_is_no_failure() -> None:
+    exchange = Exchange(1, "LOGOUT")  # RFC 5804 wants OK; servers say BYE
+    exchange.judge("BYE", b"")
+    assert not exchange.failed
+
+
 def test_what_is_kept_has_limits() -> None:
     exchange = Exchange(1, "X")
     exchange.judge("OK", b"y" * 5000)

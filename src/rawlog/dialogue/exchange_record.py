@@ -75,7 +75,9 @@ class Exchange:
 
     @property
     def failed(self) -> bool:
-        """Whether the server said no: NO, BAD or BYE, ``-ERR``, or a code from 400 on."""
+        """Whether the server said no: NO, BAD or BYE (but to LOGOUT), ``-ERR``, or a code from 400 on."""
+        if self.status == "BYE" and self.verb == "LOGOUT":
+            return False
         return self.status in _FAILURES or (self.status.isdecimal() and int(self.status) >= 400)
 
     @property

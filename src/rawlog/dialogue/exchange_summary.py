@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rawlog.dialogue.exchange import Exchange, pairing_of
 from rawlog.events import Direction, Event, Mark, Recording
 
-EDITION = 1
+EDITION = 2
 """Of what a summary holds: counted up with every change, so that nobody takes an old one for a new one."""
 
 _NAME_LIMIT = 100  # characters of what a client says about itself; more is no name
