@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from rawlog.events import Chunk, Direction, Mark, Recording
@@ -19,7 +17,7 @@ def test_events_are_values_that_nobody_can_change_on_the_way() -> None:
     chunk = Chunk(1795385217_427810, Direction.IN, b"a2 NOOP\r\n")
     assert chunk == Chunk(1795385217_427810, Direction.IN, b"a2 NOOP\r\n")
     for event in (chunk, Mark(None, "login", {"user": "alice"})):
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             event.at = 0  # type: ignore[misc]
 
 

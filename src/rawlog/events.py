@@ -8,8 +8,8 @@ the same code serves a live conversation and one read from a file years later.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 
 class Direction(Enum):
@@ -30,8 +30,7 @@ class Direction(Enum):
         return Direction.OUT if self is Direction.IN else Direction.IN
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What one read saw.
 
     ``at`` is in microseconds since the epoch (UTC); None when the recording has no time stamps. ``data`` is
@@ -43,8 +42,7 @@ class Chunk:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """What the bytes cannot say: ``opened``, ``tls``, ``login``, ``compress``, ``gap``, ``closed``.
 
     ``at`` as in :class:`Chunk`. ``detail`` holds plain text by name, for instance ``{"user": "alice"}``.
@@ -52,14 +50,13 @@ class Mark:
 
     at: int | None
     name: str
-    detail: Mapping[str, str] = field(default_factory=dict)
+    detail: Mapping[str, str] = {}
 
 
 Event = Chunk | Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(NamedTuple):
     """One recorded conversation: a name to show to people, and its events in order.
 
     ``timed`` is False when no chunk has a time; then the order holds within each direction only.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,7 +114,7 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     (tmp_path / "out").mkdir()
     with pytest.raises(RawlogError, match="damaged"):
-        write_copy(replace(recording, events=failing()), form_of(recording), str(tmp_path / "out"), STEM)
+        write_copy(recording._replace(events=failing()), form_of(recording), str(tmp_path / "out"), STEM)
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -148,7 +148,7 @@ def test_acting_as_a_user_leaves_nothing_of_root_and_comes_back() -> None:
 def test_an_order_arrives_as_it_was_given(sample: Order) -> None:
     number, got = decode_order(encode_order(17, sample))
     assert number == 17
-    assert got == Order(**{**{f: getattr(sample, f) for f in sample.__slots__}, "directions": list(sample.directions)})
+    assert got == sample._replace(directions=list(sample.directions))
 
 
 # -- the processes ----------------------------------------------------------------------------------------------------

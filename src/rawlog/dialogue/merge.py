@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from rawlog.events import Chunk, Direction, Event, Recording
@@ -44,7 +44,7 @@ def in_order(recording: Recording) -> Recording:
     if recording.timed or merge is None:
         return recording
     events = list(recording.events) if isinstance(recording.events, Iterator) else recording.events
-    return replace(recording, events=_Merged(events, merge))
+    return recording._replace(events=_Merged(events, merge))
 
 
 @dataclass(frozen=True, slots=True)

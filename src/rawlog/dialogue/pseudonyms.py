@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rawlog.dialogue.pseudonyms_imap import ImapSide
 from rawlog.dialogue.pseudonyms_lines import PlainSide, SieveSide
@@ -61,7 +61,7 @@ def pseudonymous(recording: Recording, names: Names) -> Hidden:
         streams = {direction: _replaced(whole, direction, text) for direction in Direction}
         events = list(with_streams(whole.events, streams))
     events = [hidden_mark(event, text) if isinstance(event, Mark) else event for event in events]
-    return Hidden(replace(recording, events=events), shared.secrets, +text.counts)
+    return Hidden(recording._replace(events=events), shared.secrets, +text.counts)
 
 
 def hidden_mark(mark: Mark, text: Text) -> Mark:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rawlog.dialogue.whole import Edit, Whole, take_whole, with_edits
 from rawlog.events import Direction, Recording
@@ -45,10 +45,10 @@ def shareable(recording: Recording) -> Shared:
     """
     whole = take_whole(recording)
     if whole is None:
-        return Shared(replace(recording, events=list(recording.events)), Counter())
+        return Shared(recording._replace(events=list(recording.events)), Counter())
     secrets: Counter[str] = Counter()
     edits = {direction: list(_edits(whole, direction, secrets)) for direction in Direction}
-    return Shared(replace(recording, events=list(with_edits(whole.events, edits))), secrets)
+    return Shared(recording._replace(events=list(with_edits(whole.events, edits))), secrets)
 
 
 def _edits(whole: Whole, direction: Direction, secrets: Counter[str]) -> Iterator[Edit]:

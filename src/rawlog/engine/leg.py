@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import errno
 import socket
-import ssl
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from rawlog.engine.handshake import Handshake
 from rawlog.engine.loop import Loop
 from rawlog.engine.sentences import LegError, os_sentence
-from rawlog.engine.tunnel import TlsInfo, TlsTunnel
 from rawlog.engine.wire import READ_FIRST, Wire
 from rawlog.events import Direction
 
-__all__ = ["Leg", "LegError", "Tap", "TlsInfo"]
+if TYPE_CHECKING:
+    import ssl
+
+    from rawlog.engine.handshake import Handshake
+    from rawlog.engine.tunnel import TlsInfo, TlsTunnel
+
+__all__ = ["Leg", "LegError", "Tap"]
 
 Tap = Callable[[int, Direction, bytes], None]
 """Called with (microseconds since the epoch, IN or OUT as seen on this leg, plain bytes)."""
@@ -240,6 +244,9 @@ class Leg(Wire):
         meanwhile wait. Raises ValueError for a context that can't be used so (name checking without a name), and
         RuntimeError when TLS is active already.
         """
+        from rawlog.engine.handshake import Handshake  # with ssl, which conversations without TLS do without
+        from rawlog.engine.tunnel import TlsTunnel
+
         if self._tunnel is not None or self._handshake is not None:
             raise RuntimeError(f"{self.name}: TLS is active already")
         tunnel = TlsTunnel(context, server_side=server_side, server_hostname=server_hostname)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import logging
 import signal
 import socket
 import time
@@ -27,8 +26,6 @@ _MAX_EVENTS = 256
 """Ready descriptors taken per wake-up: enough to spread the cost of the call, few enough that timers are not late."""
 _MAX_CANCELLED = 64
 """Cancelled timers that may stay in the heap: the 10-second limits of many short sessions must not pile up."""
-
-log = logging.getLogger("rawlog.engine")
 
 
 class Timer:
@@ -254,4 +251,6 @@ def _ignore(signum: int, frame: FrameType | None) -> None:
 
 
 def _log_error(error: BaseException) -> None:
-    log.error("an event handler failed", exc_info=error)
+    import logging  # for those only to whom it happens: it is a fifth of what a relay has to load
+
+    logging.getLogger("rawlog.engine").error("an event handler failed", exc_info=error)

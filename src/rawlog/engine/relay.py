@@ -9,7 +9,7 @@ the other direction goes on, and the last close waits until the peer's kernel ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawlog.engine.flow import Filter, Flow
 from rawlog.engine.leg import Leg
@@ -23,8 +23,7 @@ _POLL = 0.05
 """Seconds between two looks at whether the peer's kernel has taken the last bytes; nothing announces that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Seconds and sizes of a relay, with the defaults of the house."""
 
     drain: float = 60.0

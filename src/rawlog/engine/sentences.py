@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
-import ssl
+from typing import TYPE_CHECKING
 
 from rawlog.errors import RawlogError
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class LegError(RawlogError):
@@ -98,6 +101,8 @@ def os_sentence(error: OSError) -> str:
 
 def handshake_sentence(error: ssl.SSLError, *, server_side: bool, host: str | None) -> str:
     """The sentence for a failed TLS handshake, without the name of the leg. ``host`` is the name we asked for."""
+    import ssl  # who has such an error has loaded it
+
     named = host or "the name we use"
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _CERTIFICATE.get(error.verify_code)

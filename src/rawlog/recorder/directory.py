@@ -18,10 +18,12 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from rawlog.errors import ConfigError
-from rawlog.settings.variables import Template
+
+if TYPE_CHECKING:
+    from rawlog.settings.variables import Template  # who makes one has loaded it; the keepers don't
 
 LINKS_LIMIT = 40
 """Links in one path: the kernel's own limit, so that a circle ends."""
@@ -30,8 +32,7 @@ _PATH_ONLY: int | None = getattr(os, "O_PATH", None)  # Linux; it asks for no ri
 _COMPONENT = os.O_NOFOLLOW | os.O_CLOEXEC | (_PATH_ONLY or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class NotRecorded:
+class NotRecorded(NamedTuple):
     """Why a conversation is not recorded, as one sentence that names the path and says what to do.
 
     ``expected`` is True when nobody asked for a recording (no such directory, no home): a matter for ``doctor`` and

@@ -6,23 +6,22 @@ came to it. A recording with a hole must show the hole: a reader who can't see i
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from rawlog.events import Direction, Mark
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-
-@dataclass(slots=True)
 class Gap:
     """Bytes that were not recorded. ``since`` and ``until``: times of the first and the last of them, microseconds."""
 
-    cause: str
-    since: int | None
-    until: int | None
-    lost: Counter[Direction] = field(default_factory=Counter)
+    __slots__ = ("cause", "lost", "since", "until")
+
+    def __init__(self, cause: str, since: int | None, until: int | None) -> None:
+        self.cause = cause
+        self.since = since
+        self.until = until
+        self.lost: Counter[Direction] = Counter()
 
     def add(self, at: int | None, direction: Direction, size: int) -> None:
         """One more piece that is not recorded."""
@@ -65,4 +64,5 @@ def utc(at: int | None) -> str:
     """A time in microseconds since the epoch as ISO 8601 in UTC; ``?`` when it is not known."""
     if at is None:
         return "?"
-    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    seconds, micros = divmod(at, 1_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06d}Z"

@@ -21,7 +21,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawlog.events import Direction
 from rawlog.recorder.descriptors import keep_only
@@ -40,8 +40,7 @@ _NO_USER = 2**32 - 1
 """(uid_t)-1 means "leave it as it is" to setresuid: nobody may act with our rights by asking for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """Whose recording is to be made, and what it is called.
 
     ``home`` is absolute (behind a chroot: with it in front); ``pid`` is that of the mail process, ``at`` the beginning

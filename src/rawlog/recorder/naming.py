@@ -23,7 +23,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawlog.events import Direction
 from rawlog.recorder.directory import NotRecorded, open_directory, shown
@@ -79,8 +79,7 @@ def _local_time(at: int) -> str:
     return time.strftime("%Y%m%d-%H%M%S", time.localtime(at // 1_000_000))
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """The files of one recording. ``path`` is their common path without the ending, for messages and the log.
 
     ``sinks``: one for each direction that is recorded; both directions have the same one in a single file.

@@ -11,8 +11,8 @@ import itertools
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from rawlog.engine.loop import READ, Loop, Timer
 from rawlog.events import Direction
@@ -36,8 +36,7 @@ _LATE = (
 Answer = Callable[[Opened | NotRecorded], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """An order under way."""
 
     answer: Answer

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawlog.events import Direction, Mark
 from rawlog.formats.base import Encoder
@@ -27,8 +27,7 @@ from rawlog.recorder.track import Track, advice_for, cause_of
 __all__ = ["Flusher", "Recorder", "RecorderStats"]
 
 
-@dataclass(frozen=True, slots=True)
-class RecorderStats:
+class RecorderStats(NamedTuple):
     """What became of one recording, for the log: bytes of the conversation (not of the files) by direction."""
 
     recorded: Mapping[Direction, int]

@@ -7,14 +7,13 @@ Must not know: where they were written: a configuration file, a command line, or
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rawlog.errors import ConfigError
 from rawlog.events import Direction
 
 
-@dataclass(frozen=True, slots=True)
-class RawlogOptions:
+class RawlogOptions(NamedTuple):
     """How the recordings of the post-login doors are written.
 
     ``boundaries`` (-b): ``<<<`` and ``>>>`` around each read. ``stamps`` (-t): time at the beginning of each line.
@@ -54,11 +53,11 @@ def parse_options(words: Sequence[str]) -> tuple[RawlogOptions, list[str]]:
 
 def _flagged(options: RawlogOptions, letter: str) -> RawlogOptions:
     if letter == "b":
-        return replace(options, boundaries=True)
+        return options._replace(boundaries=True)
     if letter == "t":
-        return replace(options, stamps=True)
+        return options._replace(stamps=True)
     if letter == "I":
-        return replace(options, address=True)
+        return options._replace(address=True)
     raise ConfigError(f"option -{letter} is unknown: rawlog takes -b, -t, -I, -f in and -f out")
 
 
@@ -68,4 +67,4 @@ def _limited(options: RawlogOptions, value: str) -> RawlogOptions:
     only = Direction(value)
     if options.only not in (None, only):
         raise ConfigError("options -f in -f out: together they leave nothing to record: leave -f away for both")
-    return replace(options, only=only)
+    return options._replace(only=only)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 
+import rawlog.engine.handshake  # noqa: F401 - legs load it when TLS begins; by then the package may be out of reach
 from rawlog.engine.leg import Leg, LegError
 from rawlog.protocols.framing import LINE_LIMIT
 from rawlog.taps.dialects.base import BackendError, Greeting, Step

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import Limits
+from rawlog.engine.relay import DEFAULT_LIMITS, Limits
 from rawlog.errors import FormatError
 from rawlog.events import Direction
 from rawlog.formats.dovecot import PairEncoder
@@ -45,8 +44,7 @@ def _unlimited(sinks: Mapping[Direction, FileSink]) -> Limit | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class PostLoginOptions:
+class PostLoginOptions(NamedTuple):
     """What the operator asked for.
 
     ``written`` None: nothing is recorded, since the options are wrong. ``debug``: say also why users without a
@@ -60,7 +58,7 @@ class PostLoginOptions:
     keep_secrets: bool = True
     debug: bool = False
     trusted: frozenset[int] = frozenset((0,))
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = DEFAULT_LIMITS
     unbreakable: bool = False
     limit: Callable[[Mapping[Direction, FileSink]], Limit | None] = _unlimited
 

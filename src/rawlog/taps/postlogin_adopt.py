@@ -11,7 +11,7 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawlog.errors import FormatError
 from rawlog.events import Direction
@@ -20,8 +20,7 @@ from rawlog.settings.options import RawlogOptions
 from rawlog.taps.postlogin_request import unescape
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(NamedTuple):
     """A login that is to be relayed and recorded here."""
 
     user: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rawlog.errors import ConfigError
 from rawlog.settings.options import parse_options
@@ -35,10 +34,10 @@ def read(words: list[str]) -> PostLoginOptions:
         written, rest = parse_options(words)
         if rest:
             raise ConfigError(f"{rest[0]}: no such option")
-        options = replace(options, unbreakable=relay == "unbreakable")
+        options = options._replace(unbreakable=relay == "unbreakable")
         if file is not None:
             options = _with_file(options, file)
-        return replace(options, written=written)
+        return options._replace(written=written)
     except ConfigError as error:
         say(f"nothing is recorded: {error}; correct it in service postlogin")
         return options

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawlog.errors import FormatError
 
@@ -29,8 +29,7 @@ SCRIPT_LOGIN = b"script-login"
 DROPIN = b"rawlog-dropin"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A login. ``fields`` are those of the userdb, unescaped; never show them, ``auth_token`` is a secret."""
 
     local: str

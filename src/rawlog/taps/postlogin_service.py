@@ -13,8 +13,6 @@ import signal
 import socket
 import stat
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits
@@ -36,7 +34,7 @@ def serve_under_master(options: PostLoginOptions, report: Callable[[str], None],
     """Serves the listeners inherited from Dovecot's master until nothing is left to do. ``orders``: the keepers'."""
     listeners = inherited_listeners()
     if process.settle_memory():
-        options = replace(options, limits=Limits(read_max=process.READ_MAX))
+        options = options._replace(limits=Limits(read_max=process.READ_MAX))
     loop = Loop()
     service = PostLogin(loop, Keepers(loop, orders), options, report)
     master = Master(loop, service.door, os.environ)
@@ -108,6 +106,8 @@ def _listen(path: str, mode: int) -> socket.socket:
 
 def _remove_stale(path: str) -> None:
     """Takes away a socket that was left behind. Raises OSError when somebody listens there."""
+    from pathlib import Path
+
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             return

@@ -8,7 +8,6 @@ Dovecot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from rawlog.events import Direction
 from rawlog.recorder.limits import Limit
@@ -25,8 +24,7 @@ def with_settings(options: PostLoginOptions, configuration: Configuration) -> Po
     def limit(sinks: Mapping[Direction, FileSink]) -> Limit:
         return limit_of(settings, sinks)
 
-    return replace(
-        options,
+    return options._replace(
         keep_secrets=settings.postlogin_secrets == "keep",
         debug=options.debug or settings.debug,
         unbreakable=options.unbreakable or settings.rawlog_relay == "unbreakable",

@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawlog.engine.loop import READ, WRITE, Loop
 from rawlog.recorder.descriptors import receive
@@ -24,8 +24,7 @@ FDS_LIMIT = 4
 _STEP = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Who connected, as the kernel says. ``uid`` is None where it does not."""
 
     pid: int
