@@ -29,9 +29,11 @@ from rawlog.protocols.registry import framer_for
 from rawlog.recorder.flusher import Flusher
 from rawlog.settings.backend import parse_backend, parse_listen
 from rawlog.settings.variables import Template
+from rawlog.taps.admission import Admission, Bounds, Handshakes
 from rawlog.taps.conversation import Service
 from rawlog.taps.gateway import Gateway
 from rawlog.taps.plan import Plan
+from rawlog.taps.refusals import Refusals
 from rawlog.taps.single import endpoints
 from rawlog.taps.target import Target
 from rawlog.taps.tls import backend_context
@@ -39,6 +41,7 @@ from tests.support.certificates import certificates
 from tests.support.peer import SECONDS, Peer, dial
 
 T = TypeVar("T")
+NO_BOUNDS = Bounds()
 
 
 def eventually(what: Callable[[], T], seconds: float = SECONDS) -> T:
@@ -82,7 +85,7 @@ class RunningGateway:
     start. ``lines`` is its log; ``directory`` is where it records, ``template`` how directories are named below it.
 
     It records with time stamps; ``encoder`` may say otherwise. ``change`` gets the Service as keywords and may
-    change them.
+    change them. ``bounds`` and ``handshakes``: the limits for its clients, without which there are none.
     """
 
     def __init__(
@@ -97,6 +100,8 @@ class RunningGateway:
         client_tls: bool = True,
         encoder: Callable[[], Encoder] = lambda: PairEncoder(stamps=True),
         change: Callable[[dict[str, Any]], object] = lambda words: None,
+        bounds: Bounds = NO_BOUNDS,
+        handshakes: int | None = None,
     ) -> None:
         self.lines: list[str] = []
         self.errors: list[BaseException] = []
@@ -123,7 +128,15 @@ class RunningGateway:
         }
         change(words)
         self.service = Service(**words)
-        self.gateway = Gateway(self.loop, self.service)
+        self.refusals = Refusals(self.loop, self.lines.append)
+        self.admission = Admission(
+            self.loop,
+            bounds,
+            self.refusals,
+            protocol=parsed.protocol,
+            handshakes=Handshakes(self.loop, handshakes),
+        )
+        self.gateway = Gateway(self.loop, self.service, self.admission)
         self.port = self.gateway.listen(parse_listen("127.0.0.1:0")).port or 0
         self.tls_port = self.gateway.listen(parse_listen("tls:127.0.0.1:0")).port or 0 if client_tls else 0
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()

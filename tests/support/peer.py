@@ -115,9 +115,9 @@ class Peer:
         return taken
 
 
-def dial(port: int, context: ssl.SSLContext | None = None) -> Peer:
-    """A client of 127.0.0.1:``port``; with ``context`` TLS from the first byte."""
-    peer = Peer(socket.create_connection(("127.0.0.1", port), timeout=SECONDS))
+def dial(port: int, context: ssl.SSLContext | None = None, *, source: str = "127.0.0.1") -> Peer:
+    """A client of 127.0.0.1:``port``, at the address ``source``; with ``context`` TLS from the first byte."""
+    peer = Peer(socket.create_connection(("127.0.0.1", port), timeout=SECONDS, source_address=(source, 0)))
     if context is not None:
         peer.start_tls(context)
     return peer

@@ -11,11 +11,15 @@ from collections.abc import Callable
 from rawlog.engine.leg import LegError
 from rawlog.events import Direction
 from rawlog.protocols.registry import framer_for
+from rawlog.taps.admission import Admission, Bounds, Guest
+from rawlog.taps.before_login import Policy
 from rawlog.taps.dialects import dialect_for
-from rawlog.taps.upgrade import Policy, Upgrade
+from rawlog.taps.refusals import Refusals
+from rawlog.taps.upgrade import Upgrade
 
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 IN, OUT = Direction.IN, Direction.OUT
+NO_BOUNDS = Bounds()
 
 
 class ModelTimer:
@@ -35,6 +39,9 @@ class ModelLoop:
     def __init__(self) -> None:
         self.time = 0.0
         self._timers: list[ModelTimer] = []
+
+    def monotonic(self) -> float:
+        return self.time
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> ModelTimer:
         self._timers.append(ModelTimer(self.time + seconds, callback))
@@ -75,7 +82,15 @@ class ModelLeg:
         assert self.done is None, "plain text is written in the middle of a handshake"
         self.written += data
 
-    def start_tls(self, context: object, *, server_side: bool, server_hostname: str | None, on_done: Callable) -> None:
+    def start_tls(
+        self,
+        context: object,
+        *,
+        server_side: bool,
+        server_hostname: str | None,
+        on_done: Callable,
+        timeout: float = 10.0,
+    ) -> None:
         assert context is CONTEXT
         self.written += b"<TLS>"
         self.hostname = server_hostname
@@ -91,7 +106,7 @@ class ModelLeg:
 class Table:
     """Both sides, and Upgrade between them. What one side says is ``client(data)`` or ``server(data)``."""
 
-    def __init__(self, protocol: str = "imap", **policy: object) -> None:
+    def __init__(self, protocol: str = "imap", bounds: Bounds = NO_BOUNDS, **policy: object) -> None:
         self.client_leg, self.server_leg = ModelLeg("client"), ModelLeg("backend x")
         self.filters: dict[Direction, Callable[[bytes], bytes] | None] = dict.fromkeys(Direction)
         self.held = False  # the client's end is not passed on
@@ -102,6 +117,8 @@ class Table:
         self.tls: list[str] = []
         self.server_leg.on_change = self.client_leg.on_change = self._review
         self.loop = ModelLoop()
+        door = Admission(self.loop, bounds, Refusals(self.loop, self.told.append))  # type: ignore[arg-type]
+        self.guest = Guest(door, "192.0.2.1")
         words: dict[str, object] = {"client_tls": CONTEXT, "plaintext_login": True, "backend_tls": "none"}
         words |= {"backend_context": CONTEXT, "backend_name": "mail.example.com"} | policy
         self.upgrade = Upgrade(
@@ -112,6 +129,7 @@ class Table:
             Policy(**words),  # type: ignore[arg-type]
             report=self.told.append,
             on_tls=self.tls.append,
+            guest=self.guest,
         )
         self.upgrade.begin()
 
@@ -137,6 +155,9 @@ class Table:
         self.held = False
         self.client_leg.resume()
         self._review()
+
+    def abort(self, reason: str) -> None:
+        self.finished = self.finished or f"abort: {reason}"
 
     def finish(self, reason: str) -> None:
         self.finished = self.finished or reason

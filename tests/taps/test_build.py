@@ -12,6 +12,7 @@ import pytest
 
 from rawlog.engine.loop import Loop
 from rawlog.engine.sentences import LegError
+from rawlog.engine.tally import alone
 from rawlog.errors import ConfigError
 from rawlog.formats.combined import CombinedEncoder
 from rawlog.formats.dovecot import PairEncoder
@@ -19,10 +20,12 @@ from rawlog.formats.native import NativeEncoder
 from rawlog.recorder.flusher import Flusher
 from rawlog.settings.configuration import Configuration
 from rawlog.settings.loader import loads
+from rawlog.taps.admission import Handshakes
 from rawlog.taps.build import Tools, doors, gateway_for, needs_keepers, prepare
 from rawlog.taps.collectors import CollectorTarget, Outstanding
 from rawlog.taps.conversation import Service
 from rawlog.taps.plan import Part, Plan
+from rawlog.taps.refusals import Refusals
 from rawlog.taps.target import HomeTarget
 from tests.support.certificates import certificates
 
@@ -51,7 +54,16 @@ def service() -> Iterator[Callable[[str, str], Service]]:
         def make(text: str, protocol: str = "imap") -> Service:
             loop = Loop()
             stack.callback(loop.close)
-            tools = Tools(loop, Flusher(loop.call_later), object(), print, Outstanding())  # type: ignore[arg-type]
+            tools = Tools(
+                loop,
+                Flusher(loop.call_later),
+                object(),  # type: ignore[arg-type]
+                print,
+                Outstanding(),
+                alone(),
+                Handshakes(loop, 4),
+                Refusals(loop, print),
+            )
             loaded = configuration(text, protocol)
             (prepared,) = prepare(loaded)
             return gateway_for(prepared, loaded, tools)._service

@@ -97,6 +97,27 @@ def test_workers_give_up_root_and_their_memory_is_their_own() -> None:
                 assert re.search(r"^Max core file size +0 +0 ", file.read(), re.MULTILINE)
 
 
+def test_workers_count_together_also_over_a_reload_and_a_death() -> None:
+    limits = "rawlog_max_ip_connections = 6\nmail_max_userip_connections = 4\nrawlog_unlimited_networks =\n"
+    with fake_serving(limits) as gateway:
+        bobs = [login(gateway) for _ in range(4)]
+        with dial(gateway.ports["imap"]) as fifth:
+            assert fifth.line().startswith(b"* OK ")
+            assert fifth.command(b"a LOGIN bob secret").startswith(b"* BYE ")
+        reload(gateway)
+        others = [login(gateway, b"carol") for _ in range(2)]
+        with dial(gateway.ports["imap"]) as seventh:
+            assert b"too many connections" in seventh.rest()
+        assert "127.0.0.1 has 6 connections; refused (rawlog_max_ip_connections)" in gateway.log()
+        for pid in gateway.workers():
+            os.kill(pid, signal.SIGKILL)
+        for peer in (*bobs, *others):
+            peer.rest()
+            peer.close()
+        eventually(lambda: gateway.log().count("starting another") >= 2)
+        assert len([login(gateway) for _ in range(4)]) == 4
+
+
 def test_a_killed_worker_is_replaced_and_the_next_connection_works() -> None:
     with fake_serving("rawlog_workers = 1\n") as gateway:
         (first,) = gateway.workers()

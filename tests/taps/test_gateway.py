@@ -95,7 +95,7 @@ def test_more_than_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
         assert first.line()
         assert second.line()
         with here.dial() as third:
-            assert third.rest() == b""
+            assert third.rest() == b"* BYE [UNAVAILABLE] There are too many connections at the moment.\r\n"
         assert here.told() == ["more than 2 conversations; a connection is refused"]
         first.close()
         eventually(lambda: here.conversations() == 1)

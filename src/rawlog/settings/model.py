@@ -119,6 +119,26 @@ class Settings:
         _ALL, "no", values.choice("no", "v1", "v2"), "Tell the backend the client's address by a PROXY header."
     )
 
+    # What strangers may take. Over a limit they are refused in the protocol's words; nobody else notices.
+    mail_max_userip_connections: int | None = _per(
+        _LOGIN, 10, values.COUNT_OR_UNLIMITED, "Most connections of one user from one address, after the login."
+    )
+    rawlog_max_ip_connections: int | None = _one(
+        50, values.COUNT_OR_UNLIMITED, "Most connections from one address; an IPv6 network of 64 bits is one."
+    )
+    rawlog_max_handshakes: int | None = _one(
+        64, values.COUNT_OR_UNLIMITED, "Most TLS handshakes with clients at one time; then slow ones are ended."
+    )
+    rawlog_handshake_timeout: int = _one(10, values.TIME, "How long a client may take for its TLS handshake.")
+    rawlog_login_timeout: int | None = _per(
+        _LOGIN, 60, values.TIME_OR_UNLIMITED, "How long a client may take for its login."
+    )
+    rawlog_unlimited_networks: tuple[Network, ...] = _one(
+        values.parse_networks("127.0.0.0/8 ::1/128"),
+        values.NETWORKS,
+        "Clients there, as a webmail, have as many connections and handshakes as they like.",
+    )
+
     # Where recordings go. The directory is the switch: nothing is recorded where it does not exist.
     rawlog_dir: str = _per(
         _LOGIN,

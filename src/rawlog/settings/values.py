@@ -199,6 +199,13 @@ def parse_workers(text: str) -> int:
     return int(text)
 
 
+def parse_count(text: str) -> int:
+    """How many at most; 0: any number."""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError("give a number, or unlimited")
+    return int(text)
+
+
 def parse_port(text: str) -> int:
     """A port; 0 means: no listener."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
@@ -266,6 +273,7 @@ ADDRESSES = Kind(parse_addresses, _show_words)
 TIME = Kind(parse_time, show_time)
 TIME_OR_UNLIMITED = or_unlimited(parse_time, show_time)
 SIZE_OR_UNLIMITED = or_unlimited(parse_size, show_size)
+COUNT_OR_UNLIMITED = or_unlimited(parse_count, str)
 SPACE = Kind(parse_space, show_space)
 NETWORKS = Kind(parse_networks, _show_words)
 USER_TEXT = Kind(parse_user_text)

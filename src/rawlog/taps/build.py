@@ -17,6 +17,7 @@ from rawlog.engine.connect import Endpoint
 from rawlog.engine.loop import Loop
 from rawlog.engine.memory import keep_freed_memory
 from rawlog.engine.relay import Limits
+from rawlog.engine.tally import Share
 from rawlog.formats.base import Encoder
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
@@ -30,12 +31,14 @@ from rawlog.settings.options import RawlogOptions
 from rawlog.settings.userdb import Userdb
 from rawlog.settings.variables import Template
 from rawlog.taps import tls
+from rawlog.taps.admission import Admission, Handshakes, bounds_of
 from rawlog.taps.collectors import SCHEME, CollectorTarget, Outstanding, collector_of
 from rawlog.taps.conversation import Service
 from rawlog.taps.dialects import dialect_for
 from rawlog.taps.gateway import Gateway
 from rawlog.taps.limiting import limit_of
 from rawlog.taps.plan import Part, Plan
+from rawlog.taps.refusals import Refusals
 from rawlog.taps.single import endpoints
 from rawlog.taps.target import HomeTarget, Target
 
@@ -73,7 +76,7 @@ def prepare(configuration: Configuration) -> list[Prepared]:
 class Tools:
     """What the gateways of one worker share. ``keepers`` make files in homes; None where nobody asked for them.
 
-    ``outstanding``: recordings that are on their way to a collector.
+    ``outstanding``: recordings that are on their way to a collector. ``share``: where clients are counted.
     """
 
     loop: Loop
@@ -81,6 +84,9 @@ class Tools:
     keepers: Keepers | None
     report: Report
     outstanding: Outstanding
+    share: Share
+    handshakes: Handshakes
+    refusals: Refusals
 
 
 def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) -> Gateway:
@@ -110,7 +116,15 @@ def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) 
         proxy_timeout=settings.haproxy_timeout,
         proxy_out=settings.rawlog_haproxy_out,
     )
-    return Gateway(tools.loop, service)
+    admission = Admission(
+        tools.loop,
+        bounds_of(settings, has_login=protocol != "lmtp"),
+        tools.refusals,
+        protocol=protocol,
+        share=tools.share,
+        handshakes=tools.handshakes,
+    )
+    return Gateway(tools.loop, service, admission)
 
 
 def needs_keepers(prepared: Sequence[Prepared]) -> bool:

@@ -27,12 +27,14 @@ from rawlog.recorder.recorder import Recorder
 from rawlog.settings.backend import Backend
 from rawlog.settings.values import Network
 from rawlog.settings.variables import Template
+from rawlog.taps.admission import Guest
+from rawlog.taps.before_login import Policy
 from rawlog.taps.dialects import dialect_for
-from rawlog.taps.ends import Ends, ends_of, shown
+from rawlog.taps.ends import Ends, shown
 from rawlog.taps.guard import Guard
 from rawlog.taps.observer import Answer, Observer
 from rawlog.taps.plan import Plan
-from rawlog.taps.upgrade import Policy, Upgrade
+from rawlog.taps.upgrade import Upgrade
 
 FAREWELL = 5.0  # seconds for a refused client to take the refusal
 
@@ -72,7 +74,7 @@ class Service:
 class Conversation:
     """Begins with an accepted connection; ``on_end`` is called once when everything of it is closed.
 
-    ``ends``: what is known of it better than by the socket.
+    ``ends``: who is at the ends of it. ``guest``: the client as it was let in.
     """
 
     def __init__(
@@ -84,13 +86,15 @@ class Conversation:
         name: str,
         implicit_tls: bool,
         on_end: Callable[[Conversation], None],
-        ends: Ends | None = None,
+        ends: Ends,
+        guest: Guest,
     ) -> None:
         self.name = name
         self._loop = loop
         self._service = service
         self._on_end = on_end
-        self._ends = ends or ends_of(sock)
+        self._ends = ends
+        self._guest = guest
         self._client = Leg(loop, sock, "client")
         self._relay: Relay | None = None
         self._upgrade: Upgrade | None = None
@@ -105,11 +109,9 @@ class Conversation:
         self._backend_observer: Observer | None = None
         self._client.tap = self._observer.tap
         self._opened()
-        if implicit_tls:
-            assert service.client_context is not None
-            self._client.start_tls(
-                service.client_context, server_side=True, server_hostname=None, on_done=self._client_tls
-            )
+        if implicit_tls and not self._start_client_tls():
+            loop.call_soon(lambda: self._close_refused("too many TLS handshakes at once (rawlog_max_handshakes)"))
+            return
         self._connect()
 
     # -- the backend --------------------------------------------------------------------------------------------
@@ -176,6 +178,7 @@ class Conversation:
             policy,
             report=self._report,
             on_tls=lambda leg: self._tls_on(leg, getattr(relay, leg)),
+            guest=self._guest,
         )
         self._upgrade.begin()
         self._guard.watch(relay, self._observers())
@@ -203,7 +206,22 @@ class Conversation:
 
     # -- the client ---------------------------------------------------------------------------------------------
 
+    def _start_client_tls(self) -> bool:
+        context = self._service.client_context
+        assert context is not None
+        if not self._guest.begin_handshake(self.abort):
+            return False
+        self._client.start_tls(
+            context,
+            server_side=True,
+            server_hostname=None,
+            on_done=self._client_tls,
+            timeout=self._guest.handshake_timeout,
+        )
+        return True
+
     def _client_tls(self, error: LegError | None) -> None:
+        self._guest.end_handshake()
         if error is None:
             self._tls_on("client", self._client)
         elif self._relay is not None:
@@ -303,6 +321,7 @@ class Conversation:
 
     def _ended(self, reason: str) -> None:
         self._over = True
+        self._guest.leave()
         self._guard.let_go()
         if self._upgrade is not None:
             self._upgrade.closed()

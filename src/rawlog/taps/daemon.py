@@ -17,11 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rawlog.engine.loop import Loop
+from rawlog.engine.tally import Share, Tally
 from rawlog.errors import RawlogError
 from rawlog.settings.configuration import Configuration
 from rawlog.taps.build import Prepared, doors, prepare
 from rawlog.taps.sockets import Sockets
-from rawlog.taps.worker import check_user, run_worker
+from rawlog.taps.worker import check_user, count_of, run_worker
 
 FIRST_RESTART = 0.1  # seconds until a worker that died is replaced, doubled each time up to
 LAST_RESTART = 5.0  # this, so that one that can't start does not eat the machine
@@ -31,10 +32,11 @@ SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 @dataclass
 class _Worker:
-    """A process and its place; ``leaving``: it was told to end."""
+    """A process, its place, and where it counts clients; ``leaving``: it was told to end."""
 
     slot: int
     born: float
+    share: Share | None
     leaving: bool = False
 
 
@@ -59,6 +61,7 @@ class Daemon:
         self._report = report
         self._state = self._read(None)
         self._loop = Loop()
+        self._tally = Tally()
         self._workers: dict[int, _Worker] = {}
         self._delays: dict[int, float] = {}
         self._ending = False
@@ -84,7 +87,7 @@ class Daemon:
         if not doors(prepared) and not logins:
             raise RawlogError(f"{configuration.file}: nothing to serve; set rawlog_backend in protocol imap {{ }}")
         check_user(configuration.settings.rawlog_user)
-        count = configuration.settings.rawlog_workers or os.cpu_count() or 1
+        count = count_of(configuration.settings)
         # In front of a Dovecot of this machine its own service may have the post-login socket: it is not needed then.
         return _State(configuration, prepared, count, Sockets(doors(prepared), count, old, optional=logins))
 
@@ -116,21 +119,23 @@ class Daemon:
         """Fork a worker, unless a reload or the end has come meanwhile."""
         if self._ending or state is not self._state:
             return
+        counts = self._tally.take()
         # No signal in between: the child would write it into the socket by which signals wake the master.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             pid = os.fork()
             if not pid:
-                self._be_worker(slot, state)
+                self._be_worker(slot, state, counts)
         except OSError as error:
+            self._tally.give_back(counts)
             self._report(f"a worker can't be started: {error.strerror}; trying again")
             self._loop.call_later(LAST_RESTART, lambda: self._start(slot, state))
             return
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._workers[pid] = _Worker(slot, self._loop.monotonic())
+        self._workers[pid] = _Worker(slot, self._loop.monotonic(), counts)
 
-    def _be_worker(self, slot: int, state: _State) -> None:
+    def _be_worker(self, slot: int, state: _State, counts: Share | None) -> None:
         """The child's whole life. Until it listens to signals they end it: it has no conversations yet."""
         code = 1
         try:
@@ -140,7 +145,7 @@ class Daemon:
             os.close(self._alive[1])
             share = state.sockets.share(slot)
             state.sockets.close_all_but(share)
-            run_worker(state.configuration, state.prepared, share, self._alive[0], self._report)
+            run_worker(state.configuration, state.prepared, share, self._alive[0], self._report, counts)
             code = 0
         except RawlogError as error:
             self._report(f"worker: {error}")
@@ -158,7 +163,10 @@ class Daemon:
             if not pid:
                 break
             worker = self._workers.pop(pid, None)
-            if worker is not None and not worker.leaving:
+            if worker is None:
+                continue
+            self._tally.give_back(worker.share)
+            if not worker.leaving:
                 self._bring_back(pid, status, worker)
         if self._ending and not self._workers:
             self._loop.stop()

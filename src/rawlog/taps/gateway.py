@@ -1,11 +1,13 @@
 """The gateway: listens, accepts, and keeps the conversations that go on.
 
 Knows: listening sockets and a bound on conversations. Must not know: what is said in them. When descriptors run out it
-stops accepting for a moment instead of spinning, and goes on by itself.
+stops accepting for a moment instead of spinning, and goes on by itself. Who is refused is told so in the protocol's
+words, but where TLS comes first: a handshake is what is saved.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -15,10 +17,13 @@ from functools import partial
 
 from rawlog.engine.loop import READ, Loop
 from rawlog.settings.backend import Listen
+from rawlog.taps.admission import TOO_MANY, Admission, Bounds
 from rawlog.taps.arrival import Arrival
 from rawlog.taps.conversation import Conversation, Service
-from rawlog.taps.ends import Ends
+from rawlog.taps.dialects import dialect_for
+from rawlog.taps.ends import Ends, ends_of
 from rawlog.taps.listener import bind, close, port_of
+from rawlog.taps.refusals import Refusals
 
 CONVERSATIONS_LIMIT = 4000  # security.md 6.2
 ACCEPTS_AT_ONCE = 16  # connections taken before others get their turn
@@ -29,11 +34,12 @@ _names = itertools.count(1)
 
 
 class Gateway:
-    """One backend, any number of listeners."""
+    """One backend, any number of listeners. ``admission``: the limits for its clients; without, there are none."""
 
-    def __init__(self, loop: Loop, service: Service) -> None:
+    def __init__(self, loop: Loop, service: Service, admission: Admission | None = None) -> None:
         self._loop = loop
         self._service = service
+        self._admission = admission or Admission(loop, Bounds(), Refusals(loop, service.report))
         self._listeners: dict[socket.socket, Listen] = {}
         self._own: set[socket.socket] = set()
         self._haproxy: set[socket.socket] = set()
@@ -97,12 +103,13 @@ class Gateway:
                     self._rest(error)
                 return
             if len(self._conversations) + len(self._arrivals) >= CONVERSATIONS_LIMIT:
-                self._service.report(f"more than {CONVERSATIONS_LIMIT} conversations; a connection is refused")
-                sock.close()
+                sentence = f"more than {CONVERSATIONS_LIMIT} conversations; a connection is refused"
+                self._admission.refusals.tell("conversations", sentence)
+                self._turn_away(sock, self._listeners[listener], "There are too many connections at the moment")
             elif listener in self._haproxy:
                 self._await_header(sock, self._listeners[listener])
             else:
-                self._start(sock, self._listeners[listener], None)
+                self._start(sock, self._listeners[listener], ends_of(sock))
 
     def _await_header(self, sock: socket.socket, where: Listen) -> None:
         service = self._service
@@ -119,14 +126,34 @@ class Gateway:
         self._arrivals.discard(arrival)
         self._ended(None)
 
-    def _start(self, sock: socket.socket, where: Listen, ends: Ends | None) -> None:
+    def _turn_away(self, sock: socket.socket, where: Listen, reason: str) -> None:
+        """Close it, with a word where that costs nothing. Nobody waits for a client that does not take it."""
+        with contextlib.suppress(OSError):
+            if not where.tls:
+                sock.setblocking(False)
+                sock.send(dialect_for(self._service.protocol).refusal(reason))
+        sock.close()
+
+    def _start(self, sock: socket.socket, where: Listen, ends: Ends) -> None:
+        guest = self._admission.enter(ends)
+        if guest is None:
+            self._turn_away(sock, where, TOO_MANY)
+            return
         name = f"{os.getpid()}-{next(_names)}"
         try:
             conversation = Conversation(
-                self._loop, self._service, sock, name=name, implicit_tls=where.tls, on_end=self._ended, ends=ends
+                self._loop,
+                self._service,
+                sock,
+                name=name,
+                implicit_tls=where.tls,
+                on_end=self._ended,
+                ends=ends,
+                guest=guest,
             )
         except OSError as error:  # the peer is gone already, or descriptors are used up
             self._service.report(f"{name}: the connection can't be used: {error}")
+            guest.leave()
             sock.close()
             return
         self._conversations.add(conversation)

@@ -18,10 +18,13 @@ from rawlog.formats.dovecot import PairEncoder
 from rawlog.protocols.registry import framer_for
 from rawlog.recorder.flusher import Flusher
 from rawlog.settings.backend import Backend
+from rawlog.settings.model import DEFAULTS
 from rawlog.settings.variables import Template
+from rawlog.taps.admission import Admission, Handshakes, bounds_of
 from rawlog.taps.conversation import Service
 from rawlog.taps.gateway import Gateway
 from rawlog.taps.plan import Plan
+from rawlog.taps.refusals import Refusals
 from rawlog.taps.target import Target
 from rawlog.taps.tls import backend_context
 
@@ -37,6 +40,8 @@ def single_gateway(
     report: Callable[[str], None],
 ) -> Gateway:
     """A gateway in front of ``backend`` that records whole conversations below ``directory`` (made when missing).
+
+    Its clients have the limits that ``rawlog serve`` has by default.
 
     ``ca_file``: authorities that may have signed the backend's certificate, None: those of the system. Raises
     ConfigError or LegError for what can't work.
@@ -58,7 +63,14 @@ def single_gateway(
         report=report,
         limits=Limits(read_max=keep_freed_memory()),
     )
-    return Gateway(loop, service)
+    admission = Admission(
+        loop,
+        bounds_of(DEFAULTS, has_login=backend.protocol != "lmtp"),
+        Refusals(loop, report),
+        protocol=backend.protocol,
+        handshakes=Handshakes(loop, DEFAULTS.rawlog_max_handshakes),
+    )
+    return Gateway(loop, service, admission)
 
 
 def endpoints(backend: Backend) -> tuple[Endpoint, ...]:

@@ -13,15 +13,15 @@ Knows: a relay, a framer, a dialect. Must not know: recordings, settings, how ma
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop, Timer
 from rawlog.engine.relay import Relay
 from rawlog.events import Direction
-from rawlog.protocols.framing import LINE_LIMIT, Framer, Kind
+from rawlog.protocols.framing import Framer, Kind
+from rawlog.taps.admission import Guest
+from rawlog.taps.before_login import Policy, line_limit, offer_of, too_long
 from rawlog.taps.dialects.base import Answer, Dialect, Offer, Then
 from rawlog.taps.opening import Opening
 
@@ -33,29 +33,9 @@ GREETING_TIMEOUT = 10.0  # seconds from the connection to the backend's greeting
 _REWRITTEN = (Kind.LINE, Kind.BLOCK)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the two legs are to be.
-
-    ``client_tls``: to offer STARTTLS with, None: not offered. ``client_implicit``: the client's TLS begins with its
-    first byte, so that it counts as on while the handshake lasts. ``plaintext_login``: a password is accepted without.
-    ``refuse_bare_lf``: a message with line endings other than CRLF is refused (CVE-2023-51764, SMTP smuggling).
-    ``backend_tls``: ``none``, ``starttls`` or ``implicit`` (then TLS is on already). ``backend_context`` and
-    ``backend_name``: how the backend's certificate is verified after STARTTLS.
-    """
-
-    client_tls: ssl.SSLContext | None
-    plaintext_login: bool
-    backend_tls: str
-    refuse_bare_lf: bool = True
-    backend_context: ssl.SSLContext | None = None
-    backend_name: str | None = None
-    client_implicit: bool = False
-
-
 class Upgrade:
     """Leads one conversation up to its login. ``report`` gets a sentence for the operator; ``on_tls`` tells that a leg
-    (``client`` or ``server``) is encrypted now."""
+    (``client`` or ``server``) is encrypted now; ``guest`` has the limits of the client."""
 
     def __init__(
         self,
@@ -67,6 +47,7 @@ class Upgrade:
         *,
         report: Callable[[str], None],
         on_tls: Callable[[str], None],
+        guest: Guest,
     ) -> None:
         self._relay = relay
         self._framer = framer
@@ -74,6 +55,8 @@ class Upgrade:
         self._policy = policy
         self._report = report
         self._on_tls = on_tls
+        self._guest = guest
+        self._admitted = False  # the login of the client has been looked at
         self._client = b""  # read from the client, not forwarded
         self._at = 0  # how much of it is done with
         self._stuck = False  # what is left of it waits for an answer of the server
@@ -97,6 +80,7 @@ class Upgrade:
         review = self._relay.server.on_change
         self._relay.server.on_change = lambda: self._server_changed(review)
         self._relay.client.on_change = lambda: self._client_changed(review)
+        self._guest.await_login(self._late)
         if self._policy.backend_tls == "starttls":
             self._open()
 
@@ -133,6 +117,13 @@ class Upgrade:
 
     def _no_greeting(self) -> None:
         self._give_up(f"it did not greet within {GREETING_TIMEOUT:g} s; check that it is healthy, and the port")
+
+    def _late(self, sentence: str) -> None:
+        """No login in time. Who may send a message without one, and does, needs none."""
+        if self._busy:
+            self._relay.abort(sentence)
+        elif not self._over and not self._framer.has_recipients():
+            self._refuse(sentence, "There was no login in time")
 
     def _client_changed(self, review: Callable[[], None]) -> None:
         """The client's leg has ended, perhaps, while commands of it wait: for their answer, but not for ever."""
@@ -177,6 +168,11 @@ class Upgrade:
                 piece = self._server[fragment.start - begin : end - begin]
                 forward.append(self._dialect.rewrite(piece, offer) if fragment.kind in _REWRITTEN else piece)
         self._server, self._server_at = self._server[end - begin :], end
+        if self._framer.authenticated and not self._admitted:
+            self._admitted = True
+            if sentence := self._guest.logged_in(self._framer.user):
+                self._refuse(sentence, "You have too many connections from your address")
+                return
         if forward:
             self._greeted = True
             self._ahead = 0
@@ -258,7 +254,7 @@ class Upgrade:
         """Take from the client's bytes what may go to the server, piece by piece."""
         self._stuck = False
         forward = []
-        while self._at < len(self._client) and not self._busy and not self._over:
+        while not self._over and not self._refuses_length() and self._at < len(self._client) and not self._busy:
             piece = self._command() if self._framer.expects_command() else self._continuation()
             if not piece:
                 break
@@ -267,9 +263,16 @@ class Upgrade:
         self._client, self._at = self._client[self._at :], 0
         return b"".join(forward)
 
+    def _refuses_length(self) -> bool:
+        if what := too_long(self._framer, until_login=self._dialect.until_login):
+            self._refuse(f"the client sent {what} before its login", "The line or literal is too long")
+        return bool(what)
+
     def _command(self) -> bytes:
         """The client's next command, when it is for the server; answers those that are for the gateway."""
         while (end := self._client.find(b"\n", self._at) + 1) > 0:
+            if end - self._at > line_limit(self._framer):
+                break
             line = self._client[self._at : end]
             alone = self._dialect.alone(line)
             if self._ahead >= AHEAD_LIMIT or ((alone or self._alone) and self._framer.unanswered()):
@@ -287,8 +290,8 @@ class Upgrade:
             self._reply(answer)
             if answer.then is not Then.GO_ON:
                 return b""
-        if len(self._client) - self._at > LINE_LIMIT:
-            self._refuse(f"the client sent a command of more than {LINE_LIMIT} bytes", "The line is too long")
+        if len(self._client) - self._at > (limit := line_limit(self._framer)):
+            self._refuse(f"the client sent a command of more than {limit} bytes", "The line is too long")
         return b""
 
     def _continuation(self) -> bytes:
@@ -329,6 +332,9 @@ class Upgrade:
 
     def _reply(self, answer: Answer) -> None:
         count = len(self._client) - self._at
+        if answer.then is Then.START_TLS and not count and not self._guest.begin_handshake(self._relay.abort):
+            self._refuse("too many TLS handshakes at once (rawlog_max_handshakes)", "TLS can't be had at the moment")
+            return
         if answer.then is Then.START_TLS and count:
             sentence = f"the client sent {count} bytes behind STARTTLS before TLS was on (command injection); refused"
             self._relay.client.write(self._dialect.injected())
@@ -344,9 +350,16 @@ class Upgrade:
         context = self._policy.client_tls
         assert context is not None
         self._busy = True
-        self._relay.client.start_tls(context, server_side=True, server_hostname=None, on_done=self._client_tls_done)
+        self._relay.client.start_tls(
+            context,
+            server_side=True,
+            server_hostname=None,
+            on_done=self._client_tls_done,
+            timeout=self._guest.handshake_timeout,
+        )
 
     def _client_tls_done(self, error: LegError | None) -> None:
+        self._guest.end_handshake()
         if self._over:
             return
         if error is not None:
@@ -362,14 +375,7 @@ class Upgrade:
 
     def _offer(self) -> Offer:
         tls = self._policy.client_implicit or self._relay.client.tls is not None
-        done = self._dialect.until_login and self._framer.authenticated
-        return Offer(
-            starttls=self._policy.client_tls is not None and not tls and not done,
-            tls=tls,
-            login=tls or self._policy.plaintext_login or done,
-            backend_tls=self._policy.backend_tls != "none",
-            message=self._framer.has_recipients(),
-        )
+        return offer_of(self._policy, self._framer, tls=tls, until_login=self._dialect.until_login)
 
     def _refuse(self, sentence: str, words: str) -> None:
         self._relay.client.write(self._dialect.refusal(words))

@@ -13,17 +13,21 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from rawlog.engine.loop import READ, Loop
+from rawlog.engine.tally import Share, alone
 from rawlog.errors import RawlogError
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.keeper import start_keepers
 from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, Door
+from rawlog.settings.model import Settings
+from rawlog.taps.admission import Handshakes
 from rawlog.taps.build import Prepared, Tools, gateway_for, needs_keepers
 from rawlog.taps.collectors import Outstanding
 from rawlog.taps.ending import Place, drain, end_on_signals
 from rawlog.taps.gateway import CONVERSATIONS_LIMIT, Gateway
 from rawlog.taps.logins import Logins
 from rawlog.taps.postlogin_process import close_to_others, make_room, settle_memory
+from rawlog.taps.refusals import Refusals
 
 
 def run_worker(
@@ -32,8 +36,12 @@ def run_worker(
     sockets: Mapping[Door, Sequence[socket.socket]],
     master_alive: int,
     report: Callable[[str], None],
+    share: Share | None = None,
 ) -> None:
-    """Give up root; serve until SIGTERM (drain), SIGINT (end), or until ``master_alive`` says that nobody is there."""
+    """Give up root; serve until SIGTERM (drain), SIGINT (end), or until ``master_alive`` says that nobody is there.
+
+    ``share``: where clients are counted together with other workers.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     make_room(CONVERSATIONS_LIMIT)
     logins = [plan for plan in configuration.postlogins() if sockets.get(plan.door)]
@@ -45,7 +53,8 @@ def run_worker(
     flusher = Flusher(loop.call_later, now=loop.monotonic)
     outstanding = Outstanding()
     keepers = None if orders is None else Keepers(loop, orders)
-    tools = Tools(loop, flusher, keepers, report, outstanding)
+    handshakes = Handshakes(loop, _handshakes(configuration.settings))
+    tools = Tools(loop, flusher, keepers, report, outstanding, share or alone(), handshakes, Refusals(loop, report))
     places: list[Place] = [_gateway(each, configuration, tools, sockets) for each in prepared]
     for plan in logins:
         assert keepers is not None
@@ -63,6 +72,17 @@ def run_worker(
     settle_memory()
     loop.run()
     flusher.flush()
+
+
+def count_of(settings: Settings) -> int:
+    """How many workers there are to be."""
+    return settings.rawlog_workers or os.cpu_count() or 1
+
+
+def _handshakes(settings: Settings) -> int | None:
+    """One worker's part of the places: clients are spread by chance, so it is rounded up."""
+    limit = settings.rawlog_max_handshakes
+    return None if limit is None else -(-limit // count_of(settings))
 
 
 def _gateway(
