@@ -203,6 +203,17 @@ def test_where_descriptors_of_paths_do_not_exist(place: Path, monkeypatch: pytes
     assert "not a directory" in reason(place / "link", follow_last=False).reason
 
 
+def test_where_the_kernel_does_not_say_where_a_descriptor_is(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise FileNotFoundError("no /proc")
+
+    monkeypatch.setattr("rawlog.recorder.directory.os.readlink", fail)
+    found = open_directory(str(place))
+    assert isinstance(found, int)
+    assert os.path.samestat(os.fstat(found), place.stat())
+    os.close(found)
+
+
 def test_resolve() -> None:
     template = Template("%h/rawlog/%u")
     assert resolve(template, {"user": "a/b", "home": "/home/a"}) == "/home/a/rawlog/a=2Fb"

@@ -46,7 +46,7 @@ def order(home: Path | str, **more: object) -> Order:
 
 def made(home: Path | str, **more: object) -> Opened:
     promised: list[int] = []
-    opened = carry_out(order(home, **more), lambda: promised.append(1))
+    opened = carry_out(order(home, promise=True, **more), lambda: promised.append(1))
     assert isinstance(opened, Opened), opened
     assert promised == [1]
     for sink in opened.sinks.values():
@@ -56,7 +56,7 @@ def made(home: Path | str, **more: object) -> Opened:
 
 def refused(home: Path | str, **more: object) -> NotRecorded:
     promised: list[int] = []
-    answer = carry_out(order(home, **more), lambda: promised.append(1))
+    answer = carry_out(order(home, promise=True, **more), lambda: promised.append(1))
     assert isinstance(answer, NotRecorded)
     assert promised == []
     return answer
@@ -96,6 +96,12 @@ def test_no_directory_is_expected_and_anything_else_is_not(home: Path) -> None:
     assert "must be a directory itself" in refused(home).reason
     assert not refused("relative").expected
     assert "no path" in refused(f"{home}\0/x").reason
+
+
+def test_who_does_not_wait_is_promised_nothing(home: Path) -> None:
+    promised: list[int] = []
+    assert isinstance(carry_out(order(home), lambda: promised.append(1)), Opened)
+    assert promised == []
 
 
 @needs_root
@@ -143,6 +149,7 @@ def test_acting_as_a_user_leaves_nothing_of_root_and_comes_back() -> None:
         Order("/h\udcff \t\n", 1, 2, 3, 4, "::1", [Direction.IN]),
         Order("", 0, 0, 0, 0, "x", [Direction.OUT]),
         Order("/a\0b", 1, 2, 3, 4),
+        Order("/h", 1, 2, 3, 4, promise=True),
     ],
 )
 def test_an_order_arrives_as_it_was_given(sample: Order) -> None:

@@ -249,6 +249,23 @@ def test_a_directory_appears_and_from_then_on_it_is_recorded(scene: Scene) -> No
     mail.close()
 
 
+def test_where_there_were_files_nobody_waits_and_when_the_directory_is_gone_the_mail_goes_on(scene: Scene) -> None:
+    for _ in range(2):
+        mail = scene.login()
+        talk(mail)
+        mail.close()
+        wait_for(lambda: not list(scene.place.glob("*")) or all(path.stat().st_size for path in scene.place.iterdir()))
+    wait_for(lambda: len(scene.pairs()) == 2)
+    for path in scene.place.iterdir():
+        path.unlink()
+    scene.place.rmdir()
+    mail = scene.login()
+    talk(mail)  # through us, for it was answered before the keepers had looked
+    mail.close()
+    wait_for(lambda: scene.login().server is None)
+    assert scene.told() == []
+
+
 def test_secrets_are_masked_when_that_is_wanted(start: Callable[..., Scene]) -> None:
     scene = start(keep_secrets=False)
     mail = scene.login()

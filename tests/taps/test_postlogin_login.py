@@ -32,6 +32,7 @@ class Scene:
         self.client, inner = socket.socketpair()
         self.whole: list[Visitor] = []
         self.visitor = Visitor(made.loop, theirs, on_message=self.whole.append, on_gone=lambda _: None)
+        self.visitor.look()
         socket.send_fds(self.mine, [MESSAGE], [inner.fileno()])
         inner.close()
         made.until(lambda: self.whole)

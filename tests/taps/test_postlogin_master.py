@@ -29,6 +29,7 @@ class Scene:
         os.set_blocking(self.status, False)
         monkeypatch.setattr(postlogin_master, "STATUS_FD", status)
         monkeypatch.setattr(postlogin_master, "DEATH_FD", death)
+        monkeypatch.setattr(postlogin_master, "DELAY", 0.01)
         self.fds = [self.status, status, death]
         self.door = Door(made.loop, lambda _: None, made.told.append)
         self.idle: list[bool] = []
@@ -42,6 +43,17 @@ class Scene:
         master.attend()
         self.turning.a_while(0.01)
         return master
+
+    def expect(self, *wanted: tuple[int, int, int]) -> None:
+        """Exactly these reports, as soon as they come."""
+        seen: list[tuple[int, int, int]] = []
+
+        def look() -> bool:
+            seen.extend(self.reports())
+            return len(seen) >= len(wanted)
+
+        self.turning.until(look)
+        assert tuple(seen) == wanted
 
     def reports(self) -> list[tuple[int, int, int]]:
         try:
@@ -62,19 +74,35 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
                 os.close(fd)
 
 
-def test_the_number_of_free_places_is_reported_at_first_and_when_it_changes(scene: Scene) -> None:
+def test_the_number_of_free_places_is_reported_at_first_and_a_while_after_it_changes(scene: Scene) -> None:
     scene.start()
     assert scene.reports() == [(os.getpid(), 9, 3)]
     scene.door.relayed(1)
     scene.door.relayed(2)
-    scene.turning.a_while(0.01)
-    assert scene.reports() == [(os.getpid(), 9, 1)]  # one report for what happened at once
+    scene.expect((os.getpid(), 9, 1))  # one report for what happened meanwhile
     scene.door.relayed(2)
-    scene.turning.a_while(0.01)
+    scene.turning.a_while(0.03)
     assert scene.reports() == []
     scene.door.relayed(0)
-    scene.turning.a_while(0.01)
-    assert scene.reports() == [(os.getpid(), 9, 3)]
+    scene.expect((os.getpid(), 9, 3))
+
+
+def test_a_visit_that_is_over_is_reported_so_that_the_master_sees_that_there_was_one(scene: Scene) -> None:
+    scene.start()
+    scene.reports()
+    scene.door.relayed(1)
+    scene.door.relayed(0)
+    scene.expect((os.getpid(), 9, 2), (os.getpid(), 9, 3))
+
+
+def test_what_the_master_has_to_act_upon_is_reported_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postlogin_master, "DELAY", 60)
+    scene.start()
+    scene.reports()
+    scene.door.relayed(3)
+    scene.expect((os.getpid(), 9, 0))
+    scene.door.relayed(2)
+    scene.expect((os.getpid(), 9, 1))
 
 
 def test_a_master_that_is_behind_is_told_later(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ class Scene:
         self.whole: list[Visitor] = []
         self.gone: list[Visitor] = []
         self.visitor = Visitor(made.loop, theirs, on_message=self.whole.append, on_gone=self.gone.append)
+        self.visitor.look()
 
     def send(self, data: bytes, *fds: int) -> None:
         socket.send_fds(self.mine, [data], list(fds)) if fds else self.mine.sendall(data)

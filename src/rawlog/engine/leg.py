@@ -11,8 +11,8 @@ the TLS layer. An idle leg holds no buffer.
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Callable
+from socket import SocketType
 from typing import TYPE_CHECKING
 
 from rawlog.engine.loop import Loop
@@ -63,7 +63,7 @@ class Leg(Wire):
     )
     # fmt: on
 
-    def __init__(self, loop: Loop, sock: socket.socket, name: str) -> None:
+    def __init__(self, loop: Loop, sock: SocketType, name: str) -> None:
         super().__init__(loop, sock)
         self.name = name
         self.tap: Tap | None = None

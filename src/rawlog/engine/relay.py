@@ -92,7 +92,7 @@ class Relay:
         self._stall_timer: Timer | None = None
         self._drain_timer: Timer | None = None
         self._poll_timer: Timer | None = None
-        self._moved = self._movement()
+        self._moved: tuple[int, ...] = ()
         for leg in (client, server):
             leg.read_max = limits.read_max
             leg.on_change = self._review
@@ -176,8 +176,8 @@ class Relay:
             for leg in (self.client, self.server):
                 if not self._hard:
                     leg.shutdown_write()
-        self._drain()
         self._close_if_done()
+        self._drain()
 
     def _close_if_done(self) -> None:
         if self._poll_timer is not None:

@@ -12,8 +12,9 @@ import fcntl
 import socket
 import struct
 import termios
+from socket import SocketType
 
-from rawlog.engine.loop import READ, WRITE, Loop
+from rawlog.engine.loop import HUP, READ, WRITE, Loop
 from rawlog.engine.outbox import Outbox
 
 READ_FIRST = 4096
@@ -24,11 +25,12 @@ READ_MAX = 131072
 """Largest read: larger ones cost page faults, unless malloc was told to keep its memory (then 256 KiB is better)."""
 
 
+_TCP_FAMILIES = (int(socket.AF_INET), int(socket.AF_INET6))
 _TCP_CLOSE = 7
 """State of a TCP connection that is dead (linux/tcp_states.h); its count of unacknowledged bytes then means nothing."""
 
 
-def _unacked_tcp(sock: socket.socket) -> int:
+def _unacked_tcp(sock: SocketType) -> int:
     if not hasattr(socket, "TCP_INFO"):
         return 0
     try:
@@ -49,14 +51,15 @@ class Wire:
 
     # fmt: off
     __slots__ = (
-        "_fd", "_loop", "_mask", "_out", "_recv", "_size", "_sock", "_urgent", "closed", "ended", "hard", "progress",
-        "read_max", "reading",
+        "_fd", "_loop", "_mask", "_out", "_recv", "_size", "_sock", "_tcp", "_urgent", "closed", "ended", "hard",
+        "progress", "read_max", "reading",
     )
     # fmt: on
 
-    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+    def __init__(self, loop: Loop, sock: SocketType) -> None:
         sock.setblocking(False)
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
+        self._tcp = sock.family in _TCP_FAMILIES
+        if self._tcp:
             with contextlib.suppress(OSError):  # a peer that is gone already; the first read tells
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reading = self.ended = self.hard = self.closed = False
@@ -95,6 +98,9 @@ class Wire:
         mask = (READ if reading else 0) | (WRITE if self._out.queued else 0)
         if mask == self._mask or (not mask and self._mask < 0):
             return
+        if not mask and self.ended:
+            self._deafen()
+            return
         if self._mask < 0:
             self._loop.register(self._fd, self._ready, mask)
         else:
@@ -117,6 +123,8 @@ class Wire:
             if events & ~WRITE and not self.closed:
                 if self._mask > 0 and self._mask & READ:
                     self._read()
+                    if events & HUP and self._mask > 0 and self._mask & READ:
+                        self._read()  # the end, most often: nothing more can come
                 elif self._mask == 0:
                     self._deafen()
         except Exception as error:
@@ -175,7 +183,7 @@ class Wire:
 
         0 where they can't get lost by a close (unix sockets), can't get there any more, or the system can't say.
         """
-        if self.hard or self.closed or self._out.error is not None or self._sock.family == socket.AF_UNIX:
+        if self.hard or self.closed or self._out.error is not None or not self._tcp:
             return 0
         return _unacked_tcp(self._sock)
 

@@ -67,10 +67,11 @@ def open_directory(path: str, *, follow_last: bool = True) -> int | NotRecorded:
     if not path.startswith("/"):
         return NotRecorded(f"{shown(path)}: not an absolute path; give one that begins with /")
     try:
-        os.lstat(path)  # the usual answer for a user who is not recorded, in one call
         if _PATH_ONLY is None:
+            os.lstat(path)
             return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow_last else os.O_NOFOLLOW))
-        return _walk(path, follow_last)
+        here = _without_links(path)
+        return _walk(path, follow_last) if here is None else here
     except _RefusedError as refused:
         return NotRecorded(refused.args[0])
     except (OSError, ValueError) as error:
@@ -79,6 +80,29 @@ def open_directory(path: str, *, follow_last: bool = True) -> int | NotRecorded:
 
 class _RefusedError(Exception):
     """A component that is not trusted, with the sentence to show."""
+
+
+def _without_links(path: str) -> int | None:
+    """The directory, where no link is on the way to it: two calls instead of three for each component.
+
+    The kernel knows where a descriptor is. A directory that is at this very path, and not only reached by it, is the
+    one that a walk past all links comes to. None: there may be a link, which has to be looked at. Raises
+    FileNotFoundError, the usual answer for a user who is not recorded.
+    """
+    try:
+        found = os.open(path, _COMPONENT | os.O_DIRECTORY)
+    except FileNotFoundError:
+        os.lstat(path)  # a link that leads nowhere is there
+        return None
+    except OSError:
+        return None
+    try:
+        if os.readlink(f"/proc/self/fd/{found}") == path:  # noqa: PTH115 - at every login
+            return found
+    except OSError:  # no /proc
+        pass
+    os.close(found)
+    return None
 
 
 def _walk(path: str, follow_last: bool) -> int:

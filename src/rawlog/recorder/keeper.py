@@ -44,7 +44,7 @@ class Order(NamedTuple):
     """Whose recording is to be made, and what it is called.
 
     ``home`` is absolute (behind a chroot: with it in front); ``pid`` is that of the mail process, ``at`` the beginning
-    in microseconds since the epoch, ``address`` is for ``-I``, else empty.
+    in microseconds since the epoch, ``address`` is for ``-I``, else empty. ``promise``: say it before they are made.
     """
 
     home: str
@@ -54,6 +54,7 @@ class Order(NamedTuple):
     at: int
     address: str = ""
     directions: Sequence[Direction] = (Direction.IN, Direction.OUT)
+    promise: bool = False
 
 
 NO, PROMISE, FILES, EXPECTED = b"-", b"~", b"+", b"?"
@@ -62,17 +63,17 @@ NO, PROMISE, FILES, EXPECTED = b"-", b"~", b"+", b"?"
 
 def encode_order(number: int, order: Order) -> bytes:
     """One message for a keeper; its answers carry the same ``number``."""
-    numbers = b"%d\0%d\0%d\0%d\0%d\0" % (number, order.uid, order.gid, order.pid, order.at)
+    numbers = b"%d\0%d\0%d\0%d\0%d\0%d\0" % (number, order.promise, order.uid, order.gid, order.pid, order.at)
     directions = " ".join(direction.value for direction in order.directions)
     return numbers + "\0".join((directions, order.address, order.home)).encode(errors="surrogateescape")
 
 
 def decode_order(message: bytes) -> tuple[int, Order]:
     """The other way round. A NUL in the home directory stays in it."""
-    number, uid, gid, pid, at, *texts = message.split(b"\0", 7)
+    number, promise, uid, gid, pid, at, *texts = message.split(b"\0", 8)
     directions, address, home = (text.decode(errors="surrogateescape") for text in texts)
     wanted = [Direction(value) for value in directions.split()]
-    return int(number), Order(home, int(uid), int(gid), int(pid), int(at), address, wanted)
+    return int(number), Order(home, int(uid), int(gid), int(pid), int(at), address, wanted, promise == b"1")
 
 
 # -- the processes ----------------------------------------------------------------------------------------------------
@@ -176,7 +177,7 @@ def _make(order: Order, path: str, promise: Callable[[], object]) -> Opened | No
     if isinstance(place, NotRecorded):
         return place
     try:
-        if os.access(".", os.W_OK | os.X_OK, dir_fd=place, effective_ids=True):
+        if order.promise and os.access(".", os.W_OK | os.X_OK, dir_fd=place, effective_ids=True):
             promise()
         return open_pair(place, _stems(order), order.directions, shown_as=path)
     finally:

@@ -64,9 +64,10 @@ class Keepers:
     def ask(self, order: Order, answer: Answer, promise: Callable[[], None] | None = None) -> None:
         """Calls ``answer`` once, never from inside this call, with the files or with why there are none.
 
-        Before that ``promise`` is called as soon as it is clear that there will be files; in most cases.
+        Before that ``promise`` is called as soon as it is clear that there will be files; in most cases, if the order
+        asks for it.
         """
-        refused = self._refusal(order)
+        refused = self.refusal(order.home)
         if refused is None:
             number = next(self._numbers)
             try:
@@ -91,14 +92,15 @@ class Keepers:
         self._sock.close()
         self._gone = True
 
-    def _refusal(self, order: Order) -> NotRecorded | None:
-        """Why there is no use in asking."""
+    def refusal(self, home: str) -> NotRecorded | None:
+        """Why there is no use in asking about that home at present."""
         now = self._loop.monotonic()
         if self._gone:
             return NotRecorded("the keepers have ended; restart the service")
-        if self._slow.get(order.home, 0.0) > now:
-            return NotRecorded(_LATE.format(self._deadline, shown(order.home)))
-        self._stuck = {number: until for number, until in self._stuck.items() if until > now}
+        if self._slow.get(home, 0.0) > now:
+            return NotRecorded(_LATE.format(self._deadline, shown(home)))
+        if self._stuck:
+            self._stuck = {number: until for number, until in self._stuck.items() if until > now}
         if len(self._stuck) >= self._count:
             return NotRecorded(f"all {self._count} keepers wait for file systems that don't answer; look at these")
         return None

@@ -8,8 +8,8 @@ of ours stays in the path: recording may fail, a login may not.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
+from socket import SocketType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rawlog.engine.loop import Loop
@@ -37,6 +37,10 @@ from rawlog.taps.postlogin_visitor import Visitor
 if TYPE_CHECKING:
     from rawlog.taps.unbreakable import Unbreakable
     from rawlog.taps.unbreakable_session import UnbreakableSession
+
+_BOTH = tuple(Direction)
+HOMES_LIMIT = 1000
+"""Homes that are remembered to have had files; the oldest is forgotten first."""
 
 
 def _unlimited(sinks: Mapping[Direction, FileSink]) -> Limit | None:
@@ -74,6 +78,7 @@ class PostLogin:
         self._reports = Reports(loop, report)
         self._flusher = Flusher(loop.call_later)
         self._sessions: set[Session | UnbreakableSession] = set()
+        self._homes: dict[str, None] = {}  # where there were files last time
         self.door = Door(loop, self._came, self._reports.tell)
         self._house = _unbreakable(loop, self.door, options, report) if options.unbreakable else None
 
@@ -118,7 +123,24 @@ class PostLogin:
             record=self._record,
             decline=self._decline,
         )
-        self._keepers.ask(order, login.answered, login.promised)
+        if not order.promise:
+            login.promised()
+            if not login.relayed:
+                return
+
+        def answered(made: Opened | NotRecorded) -> None:
+            self._remember(order.home, made)
+            login.answered(made)
+
+        self._keepers.ask(order, answered, login.promised)
+
+    def _remember(self, home: str, made: Opened | NotRecorded) -> None:
+        """Where there are files now, there will be some next time, and that login is not kept waiting."""
+        self._homes.pop(home, None)
+        if isinstance(made, Opened):
+            self._homes[home] = None
+            if len(self._homes) > HOMES_LIMIT:
+                del self._homes[next(iter(self._homes))]
 
     def _order(self, visitor: Visitor, request: Request) -> Order | NotRecorded:
         """What to ask the keepers for, or why this login is not to be recorded."""
@@ -135,32 +157,37 @@ class PostLogin:
             return NotRecorded("client_limit conversations are recorded already; raise it in service postlogin")
         if visitor.cut or len(visitor.fds) != 1:
             return NotRecorded(f"{len(visitor.fds)} descriptors came with the request; raise the limit of open files")
+        home = request.home
         return Order(
-            home=request.home,
+            home=home,
             uid=uid,
             gid=gid,
             pid=visitor.peer.pid,
             at=self._loop.now(),
             address=request.remote if written.address else "",
-            directions=(written.only,) if written.only else tuple(Direction),
+            directions=(written.only,) if written.only else _BOTH,
+            promise=home not in self._homes or self._keepers.refusal(home) is not None,
         )
 
     def _decline(self, visitor: Visitor, request: Request, why: NotRecorded) -> None:
         """The mail process keeps the client's descriptor."""
-        if self._options.debug or not why.expected:
-            self._reports.tell(f"rawlog({shown(request.user)}): not recorded: {why.reason}", cause=why.reason)
+        self._tell(request.user, why)
         visitor.answer(request.answer, None, lambda _: visitor.close())
+
+    def _tell(self, user: str, why: NotRecorded) -> None:
+        if self._options.debug or not why.expected:
+            self._reports.tell(f"rawlog({shown(user)}): not recorded: {why.reason}", cause=why.reason)
 
     # -- a recording --------------------------------------------------------------------------------------------------
 
-    def _session(self, client: socket.socket, server: socket.socket) -> Session | UnbreakableSession:
+    def _session(self, client: SocketType, server: SocketType) -> Session | UnbreakableSession:
         if self._house is None:
             return self._ordinary(client, server, self._ended)
         from rawlog.taps.unbreakable_session import UnbreakableSession
 
         return UnbreakableSession(self._house, client, server, ordinary=self._ordinary, on_end=self._ended)
 
-    def _ordinary(self, client: socket.socket, server: socket.socket, on_end: Callable[[Session], None]) -> Session:
+    def _ordinary(self, client: SocketType, server: SocketType, on_end: Callable[[Session], None]) -> Session:
         keep, limits = self._options.keep_secrets, self._options.limits
         return Session(self._loop, client, server, keep_secrets=keep, on_end=on_end, limits=limits)
 
@@ -170,7 +197,7 @@ class PostLogin:
             assert self._options.written is not None
             self._give(session, user, self._options.written, made.sinks)
         else:
-            self._reports.tell(f"rawlog({shown(user)}): not recorded: {made.reason}", cause=made.reason)
+            self._tell(user, made)
             session.record(None)
 
     def _give(
@@ -184,11 +211,12 @@ class PostLogin:
         if isinstance(session, Session):
             session.record(self._recorder(user, written, sinks))
             return
-        from rawlog.taps.unbreakable_place import Card
+        from rawlog.taps.unbreakable_place import Card, numbers
 
         files = [(direction, sink.name) for direction, sink in sinks.items()]
         keep = self._options.keep_secrets
-        card = Card(f"rawlog({shown(user)})", written.stamps, written.boundaries, keep, files)
+        most, floor = numbers(self._options.limit(sinks))
+        card = Card(f"rawlog({shown(user)})", written.stamps, written.boundaries, keep, files, most, floor)
         session.hand_over(card, sinks, lambda: self._recorder(user, written, sinks))
 
     def _recorder(self, user: str, written: RawlogOptions, sinks: Mapping[Direction, FileSink]) -> Recorder:
@@ -231,6 +259,5 @@ class PostLogin:
 def _unbreakable(loop: Loop, door: Door, options: PostLoginOptions, report: Callable[[str], None]) -> Unbreakable:
     """Who has the conversations that nothing breaks. Loaded only where it is wanted: it takes as much as 400 more."""
     from rawlog.taps.unbreakable import Unbreakable
-    from rawlog.taps.unbreakable_place import Terms
 
-    return Unbreakable(loop, door, terms=Terms(options.limits, options.limit), report=report)
+    return Unbreakable(loop, door, limits=options.limits, report=report)

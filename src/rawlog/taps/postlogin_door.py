@@ -11,16 +11,16 @@ import errno
 import socket
 from collections.abc import Callable
 from functools import partial
+from socket import SocketType
 
 from rawlog.engine.loop import READ, Loop
 from rawlog.taps.postlogin_visitor import Visitor
 
 PLACES = 1000
 """Connections and conversations at the same time: Dovecot's default for a service (default_client_limit)."""
-ACCEPTS_AT_ONCE = 16
-"""Connections taken before others get their turn."""
 REST = 0.1
 """Seconds without accepting when descriptors are used up; a login waits up to 60."""
+_UNIX, _STREAM = int(socket.AF_UNIX), int(socket.SOCK_STREAM)
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -104,20 +104,22 @@ class Door:
                 self._loop.unregister(listener.fileno())
 
     def _accept(self, listener: socket.socket, events: int) -> None:
-        for _ in range(min(ACCEPTS_AT_ONCE, self.free)):
-            try:
-                sock, _ = listener.accept()
-                visitor = Visitor(self._loop, sock, on_message=self._on_message, on_gone=self._left)
-            except BlockingIOError:  # another process was quicker
-                break
-            except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    self._rest(error)
-                break
-            self._visitors.add(visitor)
-            if self.left is not None:
-                self.left -= 1
-            visitor.look()
+        """One connection; who else waits is reported again at once."""
+        try:
+            fd, _ = listener._accept()  # type: ignore[attr-defined]  # accept() takes as long again to wrap it
+            sock = SocketType(_UNIX, _STREAM, 0, fd)
+            visitor = Visitor(self._loop, sock, on_message=self._on_message, on_gone=self._left)
+        except BlockingIOError:  # another process was quicker
+            return
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self._rest(error)
+                self.review()
+            return
+        self._visitors.add(visitor)
+        if self.left is not None:
+            self.left -= 1
+        visitor.look()
         self.review()
 
     def _left(self, visitor: Visitor) -> None:

@@ -1,13 +1,15 @@
 """One login that the keepers are asked about: from the request to the session, or to "keep your descriptor".
 
 Knows: the order of events. The keepers promise first (the directory is there and can be written), and make the files
-while the mail process starts; so a slow disk does not make the login slow. Must not know: listeners, options.
+while the mail process starts; so a slow disk does not make the login slow. Where there were files last time, not even
+the promise is waited for. Must not know: listeners, options.
 """
 
 from __future__ import annotations
 
-import socket
+import _socket
 from collections.abc import Callable
+from socket import SocketType
 from typing import TYPE_CHECKING
 
 from rawlog.recorder.directory import NotRecorded
@@ -30,7 +32,7 @@ class Login:
         visitor: Visitor,
         request: Request,
         *,
-        new_session: Callable[[socket.socket, socket.socket], Session | UnbreakableSession],
+        new_session: Callable[[SocketType, SocketType], Session | UnbreakableSession],
         begin: Callable[[Session | UnbreakableSession, bool], None],
         record: Callable[[Session | UnbreakableSession, str, Opened | NotRecorded], None],
         decline: Callable[[Visitor, Request, NotRecorded], None],
@@ -43,14 +45,19 @@ class Login:
         self._decline = decline
         self._session: Session | UnbreakableSession | None = None
 
+    @property
+    def relayed(self) -> bool:
+        """Whether the mail process was given something else than the client."""
+        return self._session is not None
+
     def promised(self) -> None:
         """There will be files: the mail process gets one end of a pair of sockets instead of the client."""
         visitor = self._visitor
         if not visitor.open or self._session is not None:
             return
         try:
-            ours, theirs = socket.socketpair()
-            self._session = session = self._new_session(socket.socket(fileno=visitor.fds.pop()), ours)
+            ours, theirs = _socket.socketpair()  # the core of the module's sockets: the rest is made at every login
+            self._session = session = self._new_session(SocketType(fileno=visitor.fds.pop()), ours)
         except Exception as error:  # too many open files, or a mistake of ours: neither may cost a login
             what = f"no relay can be made: {type(error).__name__}: {error}; raise the limit of open files"
             self._decline(visitor, self._request, NotRecorded(what))

@@ -23,6 +23,9 @@ DEATH_FD = 6
 FIRST_FD = 7
 """Listeners begin here; 2.4 puts two other descriptors before them."""
 LAST_FD = 63
+DELAY = 1.0
+"""Seconds until a report that decides nothing: the master acts when no place is left or one is free again, and when
+nobody was here for idle_kill. Each report wakes it up, twice at every login otherwise."""
 RETRY = 0.1
 """Seconds until a status report is tried again when the master is behind."""
 
@@ -74,29 +77,50 @@ class Master:
         self._changed()
 
     def _changed(self) -> None:
-        """Tell the master, after this wake-up: one report for all that happened in it."""
-        if self._door.free != self._told and not self._waiting:
-            self._waiting = True
-            self._loop.call_soon(self._tell)
-
-    def _tell(self) -> None:
-        self._waiting = False
+        """Tell the master: after this wake-up when it has to act, else with what happens meanwhile."""
         free = self._door.free
         if free == self._told:
             return
-        try:
-            os.write(STATUS_FD, struct.pack("=iII", os.getpid(), self._generation, free))
-        except BlockingIOError:
-            self._waiting = True
-            self._loop.call_later(RETRY, self._tell)
-        except OSError:  # the master is gone, which the other descriptor tells too
-            self._told = free
+        if not free or self._told <= 0:
+            self._loop.call_soon(self._tell)
         else:
-            self._told = free
+            self._tell_later(DELAY)
+
+    def _tell_later(self, seconds: float) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self._loop.call_later(seconds, self._tell_now)
+
+    def _tell_now(self) -> None:
+        """Somebody was here, and the master must know, or it takes us for idle: even if all places are free again."""
+        self._waiting = False
+        free = self._door.free
+        if free and free == self._told:
+            self._write(free - 1, free)
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._door.free != self._told:
+            self._write(self._door.free)
+
+    def _write(self, *numbers: int) -> None:
+        """Reports, one for each number of free places."""
+        reports = b"".join(struct.pack("=iII", os.getpid(), self._generation, free) for free in numbers)
+        try:
+            os.write(STATUS_FD, reports)
+        except BlockingIOError:
+            self._tell_later(RETRY)
+        except OSError:  # the master is gone, which the other descriptor tells too
+            self._told = numbers[-1]
+        else:
+            self._told = numbers[-1]
 
     def _asked_to_end(self) -> None:
         """SIGINT: the master has seen us idle for idle_kill seconds."""
-        if not self._door.busy:
+        if self._door.busy:
+            self._tell()
+        else:
             self._door.shut()
 
     def _died(self, events: int) -> None:

@@ -6,12 +6,12 @@ Knows: two sockets, a relay, a recorder that may come later, and how it ends. Mu
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
+from socket import SocketType
 
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import Limits, Relay
+from rawlog.engine.relay import DEFAULT_LIMITS, Limits, Relay
 from rawlog.events import Direction
 from rawlog.recorder.recorder import Recorder
 from rawlog.taps.postlogin_tap import PostLoginTap
@@ -26,20 +26,21 @@ class Session:
     def __init__(
         self,
         loop: Loop,
-        client: socket.socket,
-        server: socket.socket,
+        client: SocketType,
+        server: SocketType,
         *,
         keep_secrets: bool,
         on_end: Callable[[Session], None],
-        limits: Limits | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._loop = loop
         self._on_end = on_end
         self._recorder: Recorder | None = None
         self._over = self._known = False  # the conversation is; what becomes of its recording is
+        self._waiting = False
         leg = Leg(loop, client, "client")
         self._tap = PostLoginTap(leg, keep=keep_secrets, on_full=self._wait)
-        self._relay = Relay(loop, leg, Leg(loop, server, "mail process"), on_end=self._ended, limits=limits or Limits())
+        self._relay = Relay(loop, leg, Leg(loop, server, "mail process"), on_end=self._ended, limits=limits)
 
     def start(self) -> None:
         """Begin to relay."""
@@ -52,14 +53,16 @@ class Session:
         """
         self._recorder = recorder
         self._tap.record(recorder)
-        for direction in Direction:
-            self._relay.resume(direction)
+        if self._waiting:
+            for direction in Direction:
+                self._relay.resume(direction)
         self._known = True
         if self._over:
             self._on_end(self)
 
     def _wait(self) -> None:
         """Too much was said for a recording that is not there yet: relay no more until it is, or can't be."""
+        self._waiting = True
         for direction in Direction:
             self._relay.pause(direction)
 

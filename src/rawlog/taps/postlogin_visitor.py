@@ -11,17 +11,21 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from socket import SocketType
 from typing import NamedTuple
 
-from rawlog.engine.loop import READ, WRITE, Loop
-from rawlog.recorder.descriptors import receive
+from rawlog.engine.loop import READ, WRITE, Loop, Timer
+from rawlog.recorder.descriptors import receive, send
 from rawlog.taps.postlogin_request import LIMIT, is_complete
 
 DEADLINE = 10.0
-"""Seconds for a whole message; a mail process sends it in one piece. Dovecot's own limit is the same."""
+"""Seconds for a whole message, and for taking the answer; a mail process does each at once. Dovecot's own limit is
+the same."""
 FDS_LIMIT = 4
 """Descriptors with one message: the client; from a drop-in also its socket and two files."""
 _STEP = 8192
+_PEERCRED: int | None = getattr(socket, "SO_PEERCRED", None)
+_PEER = struct.Struct("3i")
 
 
 class Peer(NamedTuple):
@@ -32,16 +36,24 @@ class Peer(NamedTuple):
 
 
 class Visitor:
-    """Receives one message; ``on_message(visitor)`` is called when it is whole: see ``data`` and ``fds``.
+    """Receives one message, once ``look`` is called; ``on_message(visitor)`` tells that it is whole: see ``data`` and
+    ``fds``.
 
     ``on_gone(visitor)`` is called once when the connection is over, whether it was answered or not. Descriptors that
     are still in ``fds`` then have been closed; who wants to keep some takes them out. ``open`` is False then.
     """
 
+    # fmt: off
+    __slots__ = (
+        "_loop", "_mask", "_on_confirmed", "_on_gone", "_on_message", "_on_sent", "_rest", "_sock", "_timer", "_with",
+        "cut", "data", "fds", "open", "peer",
+    )
+    # fmt: on
+
     def __init__(
         self,
         loop: Loop,
-        sock: socket.socket,
+        sock: SocketType,
         *,
         on_message: Callable[[Visitor], None],
         on_gone: Callable[[Visitor], None],
@@ -60,23 +72,31 @@ class Visitor:
         self._rest = b""
         self._with: int | None = None
         self.open = True
-        self._timer = loop.call_later(DEADLINE, self.close)
+        self._timer: Timer | None = None
         self._mask = 0
-        self._wait_for(READ)
 
     def look(self) -> None:
-        """The message may be here already: most come with the connection."""
+        """The message may be here already: most come with the connection, and nothing has to be waited for."""
         self._receive()
 
     def _wait_for(self, events: int) -> None:
-        """With 0 the socket leaves the loop, which would report its end over and over."""
+        """From the first event that is waited for the time runs; with 0 nothing is waited for any more.
+
+        Then the socket leaves the loop, which would report its end over and over.
+        """
+        if events == self._mask:
+            return
         fd = self._sock.fileno()
-        if self._mask and not events:
+        if not events:
             self._loop.unregister(fd)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
         elif self._mask:
             self._loop.modify(fd, events)
-        elif events:
+        else:
             self._loop.register(fd, self._ready, events)
+            self._timer = self._loop.call_later(DEADLINE, self.close)
         self._mask = events
 
     # -- the message --------------------------------------------------------------------------------------------------
@@ -93,6 +113,7 @@ class Visitor:
         try:
             data, fds, cut = receive(self._sock, _STEP, FDS_LIMIT)
         except BlockingIOError:
+            self._wait_for(READ)
             return
         except OSError:
             self.close()
@@ -105,6 +126,8 @@ class Visitor:
             self._on_message(self)
         elif not data or len(self.data) > LIMIT or len(self.fds) > FDS_LIMIT:
             self.close()
+        else:
+            self._wait_for(READ)
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
@@ -115,10 +138,8 @@ class Visitor:
 
     def _send(self) -> None:
         try:
-            if self._with is None:
-                sent = self._sock.send(self._rest)
-            else:
-                sent = socket.send_fds(self._sock, [self._rest], [self._with])
+            fd = self._with
+            sent = self._sock.send(self._rest) if fd is None else send(self._sock, self._rest, (fd,))
         except BlockingIOError:
             self._wait_for(WRITE)
             return
@@ -164,7 +185,6 @@ class Visitor:
         if not self.open:
             return
         self.open = False
-        self._timer.cancel()
         self._wait_for(0)
         self._sock.close()
         for fd in self.fds:
@@ -176,10 +196,9 @@ class Visitor:
         self._on_gone(self)
 
 
-def peer_of(sock: socket.socket) -> Peer:
+def peer_of(sock: SocketType) -> Peer:
     """Process and user at the other end (SO_PEERCRED); pid 0 and uid None where the system does not say."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
+    if _PEERCRED is None:
         return Peer(0, None)
-    pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, option, 12))
+    pid, uid, _ = _PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, _PEERCRED, _PEER.size))
     return Peer(pid, uid)

@@ -6,8 +6,8 @@ is relayed before the files are there: what is already in somebody's memory coul
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
+from socket import SocketType
 
 from rawlog.events import Direction
 from rawlog.recorder.recorder import Recorder
@@ -28,10 +28,10 @@ class UnbreakableSession:
     def __init__(
         self,
         house: Unbreakable,
-        client: socket.socket,
-        server: socket.socket,
+        client: SocketType,
+        server: SocketType,
         *,
-        ordinary: Callable[[socket.socket, socket.socket, Callable[[Session], None]], Session],
+        ordinary: Callable[[SocketType, SocketType, Callable[[Session], None]], Session],
         on_end: Callable[[UnbreakableSession], None],
     ) -> None:
         for sock in (client, server):
