@@ -3,6 +3,7 @@
 #   make demo     the main job on an embedded mail server, to be seen in a minute
 #   make test     all CI runs: real mail servers installed where possible, then make check
 #   make check    format, lint, types and all tests; what is not installed is skipped with a reason
+#   make fuzz     look for inputs that break a promise, for MINUTES=10, guided by coverage
 #   make lint     format, lint and types only
 #   make format   put the code into the project's form
 #   make clean    remove .venv and what the tools left behind
@@ -14,7 +15,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test check lint format clean
+.PHONY: help demo test check fuzz lint format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,6 +32,11 @@ check: $(VENV)/dev.stamp
 	$(MAKE) --no-print-directory lint || status=1; \
 	$(PYTEST) || status=1; \
 	exit $$status
+
+fuzz: $(VENV)/dev.stamp
+	@$(PIP) --editable '.[fuzz]'
+	@$(PY) -m tests.fuzz.run --minutes $(or $(MINUTES),10)
+	@nice $(PY) -m tests.fuzz.pump
 
 lint: $(VENV)/dev.stamp
 	@status=0; \

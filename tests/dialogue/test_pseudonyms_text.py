@@ -121,3 +121,10 @@ def test_an_ip_address_behind_its_kind() -> None:
 @pytest.mark.parametrize("word", [b"\\kingfisher", b"$kingfisher"])
 def test_a_flag_that_nobody_knows_is_a_word(word: bytes) -> None:
     assert b"kingfisher" not in text().free(word)
+
+
+@pytest.mark.parametrize("unit", [b"a", b"-", b"_", b".", b"a@", b"&", b"=?", b"a:", b"a."])
+def test_a_long_line_takes_no_more_than_linear_time(unit: bytes) -> None:
+    data = unit * (1 << 17)  # with a second try from each byte it would take minutes
+    text = Text(NAMES)
+    assert len(text.content(data, "x")) == len(text.free(data)) == len(text.encoded(data)) == len(data)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.errors import FormatError
 from rawlog.events import Direction
 from rawlog.recorder import keeper
 from rawlog.recorder.directory import NotRecorded
@@ -223,6 +224,23 @@ def test_a_keeper_that_dies_is_replaced(home: Path) -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in keepers):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("message", [b"x", b"1\x002\x003\x004\x005\0in", b"1\x002\x003\x004\x00x\0in\0\0/", b"\0" * 7])
+def test_what_is_no_order_is_refused_and_ends_no_keeper(message: bytes, home: Path) -> None:
+    with pytest.raises(FormatError, match="an order that is none"):
+        decode_order(message)
+    before = set(children_of(os.getpid()))
+    orders = start_keepers(1)
+    (parent,) = set(children_of(os.getpid())) - before
+    orders.settimeout(10)
+    orders.send(message)
+    words, fds = ask(orders, 1, order(home))
+    assert words[0] == keeper.FILES
+    for fd in fds:
+        os.close(fd)
+    orders.close()
+    os.waitpid(parent, 0)
 
 
 def test_a_keeper_holds_nothing_of_the_service(home: Path) -> None:

@@ -182,6 +182,17 @@ def test_messages_say_what_to_do(text: str, advice: str) -> None:
         check(text)
 
 
+def test_an_unknown_name_is_shown_on_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"unknown variable %\{use\\nr\}; did you mean %\{user\}\?"):
+        Template("/a/%{use\nr}")
+
+
+def test_a_width_beyond_reason_is_none() -> None:
+    assert Template("/a/%010u").expand({"user": "bob"}) == "/a/0000000bob"
+    with pytest.raises(ConfigError, match="no variable after the %"):
+        Template("/a/%0" + "9" * 30 + "u")
+
+
 @pytest.mark.parametrize("text", ["/raw", "/raw/%u", "%h", "%h/rawlog", "%{home}/rawlog", "/%%"])
 def test_good_templates(text: str) -> None:
     check(text)

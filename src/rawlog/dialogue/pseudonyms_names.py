@@ -20,6 +20,9 @@ from rawlog.dialogue.pseudonyms_vocabulary import VOCABULARY
 KNOWN_LIMIT = 100_000
 """So many words are remembered with their pseudonyms; then the memory begins anew."""
 
+LONG = 1024
+"""Bytes of a word beyond which its hash stands for it: each 32 bytes of its pseudonym take it in once more."""
+
 TRIES = 16
 """Pseudonyms that are tried until one is neither the word itself nor a word of the protocols."""
 
@@ -103,12 +106,14 @@ class Names:
 
     def _stream(self, kind: bytes, text: bytes, size: int) -> bytes:
         """So many bytes that depend on the key, the kind and the text."""
-        made = b""
+        if len(text) > LONG:
+            text = hashlib.sha256(text).digest()
+        made: list[bytes] = []
         for count in range(-(-size // 32)):
             machine = self._key.copy()
             machine.update(b"%b\0%d\0%b" % (kind, count, text))
-            made += machine.digest()
-        return made[:size]
+            made.append(machine.digest())
+        return b"".join(made)[:size]
 
 
 def _fitted(word: bytes, stream: bytes) -> bytes:

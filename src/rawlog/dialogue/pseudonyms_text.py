@@ -13,7 +13,9 @@ from ipaddress import IPv6Address
 from rawlog.dialogue.pseudonyms_names import Names
 from rawlog.dialogue.pseudonyms_vocabulary import VOCABULARY
 
-ADDRESS = re.compile(rb"""[^\s<>()\[\]"',;:\\{}=]+@[^\s<>()\[\]"',;:\\{}]+""")
+_LOCAL = rb"""[^\s<>()\[\]"',;:\\{}=]"""
+ADDRESS = re.compile(rb"(?<!" + _LOCAL + rb")" + _LOCAL + rb"""+@[^\s<>()\[\]"',;:\\{}]+""")
+"""It begins where a run of its characters begins: no second try from within a long one."""
 
 DATE = re.compile(
     rb"\s*(?:[A-Za-z]{3}, +)?[0-9 ]?[0-9][ -][A-Za-z]{3}[ -][0-9]{2,4}"
@@ -32,7 +34,8 @@ _IP = (
 _ENCODED = rb"(?P<encoded>=\?[A-Za-z0-9_.*:+-]+\?[BbQq]\?[^?\s]*\?=)"
 _UTF7 = rb"(?P<utf7>&[A-Za-z0-9+,]+-)"
 _WORD = rb"(?P<word>[A-Za-z0-9\x80-\xff]+)"
-_DOTTED = rb"(?P<dotted>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)"  # the name of a host, or an item such as BODY.PEEK
+_DOTTED = rb"(?P<dotted>(?<![A-Za-z0-9_-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)"
+"""The name of a host, or an item such as BODY.PEEK."""
 _RUN = re.compile(rb"[A-Za-z0-9]+")
 _CONTENT = re.compile(b"|".join((_IP, _ENCODED, _UTF7, _WORD)))
 _FREE = re.compile(b"|".join((_IP, _ENCODED, _UTF7, _DOTTED, _WORD)))

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from rawlog.errors import FormatError
 from rawlog.events import Direction
 from rawlog.recorder.descriptors import keep_only
 from rawlog.recorder.directory import NotRecorded, open_directory, shown
@@ -69,11 +70,14 @@ def encode_order(number: int, order: Order) -> bytes:
 
 
 def decode_order(message: bytes) -> tuple[int, Order]:
-    """The other way round. A NUL in the home directory stays in it."""
-    number, promise, uid, gid, pid, at, *texts = message.split(b"\0", 8)
-    directions, address, home = (text.decode(errors="surrogateescape") for text in texts)
-    wanted = [Direction(value) for value in directions.split()]
-    return int(number), Order(home, int(uid), int(gid), int(pid), int(at), address, wanted, promise == b"1")
+    """The other way round. A NUL in the home directory stays in it. Raises FormatError for what is no order."""
+    try:
+        number, promise, uid, gid, pid, at, *texts = message.split(b"\0", 8)
+        directions, address, home = (text.decode(errors="surrogateescape") for text in texts)
+        wanted = [Direction(value) for value in directions.split()]
+        return int(number), Order(home, int(uid), int(gid), int(pid), int(at), address, wanted, promise == b"1")
+    except ValueError:
+        raise FormatError("keeper: an order that is none; restart the service") from None
 
 
 # -- the processes ----------------------------------------------------------------------------------------------------
@@ -132,7 +136,10 @@ def serve(orders: socket.socket) -> None:
     """One keeper: carries out orders until the service is gone."""
     with contextlib.suppress(ConnectionError):
         while message := orders.recv(MESSAGE_LIMIT):
-            number, order = decode_order(message)
+            try:
+                number, order = decode_order(message)
+            except FormatError:  # of a service that is not itself any more; nobody waits for an answer
+                continue
             made = carry_out(order, lambda number=number: orders.send(b"%b\0%d" % (PROMISE, number)))  # type: ignore[misc]
             _answer(orders, number, made)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from rawlog.errors import ConfigError
+from rawlog.settings.tree import printable
 
 SHORT_NAMES = {
     "u": "user",
@@ -58,7 +59,7 @@ _HASHES: Mapping[str, str] = {
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@+-.")
 _REFERENCE = re.compile(
     r"%(?:(?P<percent>%)"
-    r"|(?:(?P<offset>-?[0-9]*)\.|-?)(?P<zero>0?)(?P<width>-?[0-9]*)(?P<modifiers>[A-Z]*)"
+    r"|(?:(?P<offset>-?[0-9]{0,6})\.|-?)(?P<zero>0?)(?P<width>-?[0-9]{0,6})(?P<modifiers>[A-Z]*)"
     r"(?:\{(?P<long>[^{}]*)\}|(?P<short>[a-z])))"
 )
 
@@ -200,6 +201,7 @@ def _unknown(text: str, name: str) -> str:
     import difflib  # only for the message: a correct configuration never loads it
 
     word = name[2:-1].split("|")[0].strip()  # in Dovecot 2.4 filters follow the name
+    name = printable(name)
     near = difflib.get_close_matches(word, sorted(LONG_NAMES), 1)
     if near:
         return f"{text!r}: unknown variable {name}; did you mean %{{{near[0]}}}?"
