@@ -24,9 +24,9 @@ from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.recorder import Recorder
 from rawlog.recorder.sinks import FileSink
 from rawlog.taps import postlogin_process
-from rawlog.taps.holder import start_holder
+from rawlog.taps.holder_process import start_holder
 from rawlog.taps.postlogin_session import Session
-from rawlog.taps.unbreakable_place import Card, Terms
+from rawlog.taps.unbreakable_place import Card
 
 DOVECOT = Path("/usr/lib/dovecot/rawlog")
 NOBODY = 65534
@@ -152,7 +152,7 @@ def relay_all(made: Recorded, pairs: list[tuple[socket.socket, socket.socket]]) 
 
 def unbreakable(made: Recorded, count: int) -> None:
     pairs = pairs_of(made, count)
-    pid, front = start_holder(count + 8, terms=Terms(), report=print)
+    pid, front = start_holder(count + 8, limits=Limits(), report=print)
     front.settimeout(10)
     made.stack.callback(lambda: os.waitpid(pid, 0))
     made.stack.callback(front.close)
@@ -161,9 +161,12 @@ def unbreakable(made: Recorded, count: int) -> None:
         card = Card("", made.stamps, False, True, [(direction, sink.name) for direction, sink in sinks.items()])
         for sock in (client, server):
             sock.setblocking(False)
-        fds = [client.fileno(), server.fileno(), *(sink.fd for sink in sinks.values())]
+        reader, writer = os.pipe()
+        fds = [reader, client.fileno(), server.fileno(), *(sink.fd for sink in sinks.values())]
         socket.send_fds(front, [b"C" + card.encode()], fds)
         assert front.recv(64) == b"A"
+        os.close(reader)
+        os.close(writer)
         for end in (client, server, *sinks.values()):
             end.close()
     worker = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])

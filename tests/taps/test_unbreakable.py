@@ -12,10 +12,11 @@ import pytest
 
 from rawlog.engine.loop import Loop
 from rawlog.engine.pipes import why_not
+from rawlog.engine.relay import Limits
 from rawlog.events import Direction
 from rawlog.taps import unbreakable
 from rawlog.taps.unbreakable import Unbreakable
-from rawlog.taps.unbreakable_place import Card, Terms
+from rawlog.taps.unbreakable_place import Card
 
 needs_pipes = pytest.mark.skipif(bool(why_not()), reason=f"rawlog_relay = unbreakable: {why_not()}")
 
@@ -29,7 +30,7 @@ class Front:
         self.loop = Loop()
         self.reports: list[str] = []
         self.place = place
-        self.house = Unbreakable(self.loop, Door(), terms=Terms(), report=self.reports.append)
+        self.house = Unbreakable(self.loop, Door(), limits=Limits(), report=self.reports.append)
         self.said: list[str] = []
         self.ends: list[tuple[socket.socket, socket.socket]] = []
 

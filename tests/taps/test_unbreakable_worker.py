@@ -10,8 +10,9 @@ import pytest
 
 from rawlog.engine.ledger import DONE, LIVE, Journal, Ledger
 from rawlog.engine.pipes import Pipe, open_pipe, why_not
+from rawlog.engine.relay import Limits
 from rawlog.events import Direction
-from rawlog.taps.unbreakable_place import Card, Place, Terms
+from rawlog.taps.unbreakable_place import Card, Place
 from rawlog.taps.unbreakable_worker import BUG, SILENT, SILENT_NOW, Worker, die
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"rawlog_relay = unbreakable: {why_not()}")
@@ -36,7 +37,7 @@ class Stage:
         self.holder, channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.reports: list[str] = []
         places = {0: Place(0, card.encode(), [client.detach(), server.detach(), file])}
-        self.worker = Worker(self.ledger, channel, [pipe], places, terms=Terms(), report=self.reports.append)
+        self.worker = Worker(self.ledger, channel, [pipe], places, limits=Limits(), report=self.reports.append)
         self.holder.close()
 
     def talk(self) -> bytes:

@@ -28,8 +28,8 @@ class FreeSpace:
         self, where: str | int, floor: int | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """``where``: a path or descriptor on the file system; ``floor``: bytes, None for the default, 0 for none."""
+        self.floor = floor
         self._where = where
-        self._floor = floor
         self._clock = clock
         self._asked = float("-inf")
         self._short = ""
@@ -47,7 +47,7 @@ class FreeSpace:
             answer = os.statvfs(self._where)
         except OSError:
             return ""
-        floor = self._floor
+        floor = self.floor
         if floor is None:
             floor = max(FLOOR_BYTES, answer.f_blocks * answer.f_frsize // FLOOR_SHARE)
         free = answer.f_bavail * answer.f_frsize
@@ -61,13 +61,13 @@ class Limit:
     """
 
     def __init__(self, session_bytes: int = SESSION_BYTES, space: FreeSpace | None = None) -> None:
-        self._session_bytes = session_bytes
-        self._space = space
+        self.session_bytes = session_bytes
+        self.space = space
         self._full = False
 
     def reached(self, recorded: int, more: int) -> str:
         """Why ``more`` bytes can't follow the ``recorded`` ones, or nothing."""
-        if self._full or (self._session_bytes and recorded + more > self._session_bytes):
+        if self._full or (self.session_bytes and recorded + more > self.session_bytes):
             self._full = True
-            return f"limit of {self._session_bytes} bytes reached"
-        return self._space.short() if self._space else ""
+            return f"limit of {self.session_bytes} bytes reached"
+        return self.space.short() if self.space else ""

@@ -5,9 +5,12 @@ recorded; it never touches a byte. It is the smallest process of the house becau
 when it does, its worker finishes what it has.
 
 From the post-login service (SOCK_SEQPACKET): ``C`` and a card, with descriptors; answered with ``A``, from then on they
-are held here, or ``N``. ``F`` and a reason: end all conversations. ``R``: make a new worker. To it: ``E`` and a number
-for each conversation that ended; they are counted from 0 as they come. To the worker: ``C``, the slot, the card; ``F``.
-From it: ``P`` and a number, with a new pipe; ``E``: look, something has ended.
+are held here, or ``N``. ``F`` and a reason: end all conversations. ``R``: go on with the code that is on the disk. To
+it: ``E`` and a number for each conversation that ended; they are counted from 0 as they come. To the worker: ``C``, the
+slot, the card; ``F``. From it: ``P`` and a number, with a new pipe; ``E``: look, something has ended.
+
+The first descriptor of a conversation is the reading end of a pipe, by which the service can withdraw it: if we die
+before ``A``, it relays itself, and the worker, which has got it by then, must not. See :mod:`unbreakable_worker`.
 
 A worker that dies of itself while it works on a conversation, and again, and again: then that conversation is recorded
 no more. One that was killed (SIGKILL, SIGTERM) says nothing about the conversation, and is not counted.
@@ -16,20 +19,21 @@ no more. One that was killed (SIGKILL, SIGTERM) says nothing about the conversat
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import select
 import signal
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Mapping
 
 from rawlog.engine.ledger import DONE, Ledger
 from rawlog.engine.pipes import Pipe
-from rawlog.recorder.descriptors import keep_only
-from rawlog.taps.unbreakable_place import CLOEXEC, FDS, MESSAGE, Place, Terms
+from rawlog.engine.relay import Limits
+from rawlog.recorder.descriptors import keep_only, receive
+from rawlog.taps.holder_memory import Memory
+from rawlog.taps.holder_renewal import SIGNALS, Rehearsal, renew
+from rawlog.taps.unbreakable_place import FDS, MESSAGE, Place
 from rawlog.taps.unbreakable_worker import SILENT_NOW, work
 
 STRIKES = 3
@@ -37,16 +41,17 @@ STRIKES = 3
 REST = 0.05
 """Seconds before the next worker, after one that died of itself."""
 _KILLED = (-signal.SIGKILL, -signal.SIGTERM)
-_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
 class Holder:
     """Serves ``front``, the socket to the post-login service, until it is gone and no conversation is left."""
 
-    def __init__(self, front: socket.socket, ledger: Ledger, *, terms: Terms, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, front: socket.socket | None, ledger: Ledger, *, limits: Limits, report: Callable[[str], None]
+    ) -> None:
         self.ledger = ledger
-        self.terms = terms
-        self.front: socket.socket | None = front
+        self.limits = limits
+        self.front = front
         self.places: dict[int, Place] = {}
         self.numbers: dict[int, int] = {}  # slot -> number of the conversation
         self.pipes: list[Pipe] = []
@@ -59,6 +64,7 @@ class Holder:
         self._process = -1
         self._last_word = b""
         self._outgoing: deque[bytes] = deque()
+        self._rehearsal: Rehearsal | None = None
         self._wake = _wakeups()
 
     # -- the worker ---------------------------------------------------------------------------------------------------
@@ -68,9 +74,8 @@ class Holder:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if not pid:
-            kept = {0, 1, 2, self.ledger.fd, theirs.fileno(), *self._held()}
-            keep_only(kept)
-            work(self.ledger, theirs, self.pipes, self.places, terms=self.terms, report=self._report)
+            keep_only({0, 1, 2, self.ledger.fd, theirs.fileno(), *self._held()})
+            work(self.ledger, theirs, self.pipes, self.places, limits=self.limits, report=self._report)
         theirs.close()
         self.adopt_worker(pid, ours)
 
@@ -120,7 +125,7 @@ class Holder:
     def _heard(self, channel: socket.socket) -> bool:
         """One message of the worker; False when there is none."""
         try:
-            message, fds, _, _ = socket.recv_fds(channel, MESSAGE, FDS, CLOEXEC | socket.MSG_DONTWAIT)
+            message, fds, _ = receive(channel, MESSAGE, FDS)
         except OSError:
             return False
         if message.startswith(b"P") and len(fds) == 2:
@@ -142,19 +147,17 @@ class Holder:
 
     def _asked(self, front: socket.socket) -> None:
         try:
-            message, fds, flags, _ = socket.recv_fds(front, MESSAGE, FDS, CLOEXEC | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
+            message, fds, cut = receive(front, MESSAGE, FDS)
         except OSError:
-            message, fds, flags = b"", [], 0
+            message, fds, cut = b"", [], False
         if not message:
             front.close()
             self.front = None
             self._outgoing.clear()
         elif message.startswith(b"C"):
-            self._take(message[1:], fds, bool(flags & socket.MSG_CTRUNC))
+            self._take(message[1:], fds, cut)
         elif message.startswith(b"R"):
-            self.replace_worker()
+            self._rehearse()
         elif message.startswith(b"F"):
             self._last_word = message
             self._pass_on()
@@ -166,8 +169,8 @@ class Holder:
                 self._channel.send(self._last_word)
 
     def _take(self, card: bytes, fds: list[int], cut: bool) -> None:
-        """A new conversation."""
-        if cut or not self._free or len(fds) < 2:
+        """A new conversation. The worker has it before the service lets go of it."""
+        if cut or not self._free or len(fds) < 3:
             for fd in fds:
                 os.close(fd)
             self._outgoing.append(b"N")
@@ -175,14 +178,15 @@ class Holder:
             return
         slot = self._free.pop()
         self.ledger.clear(slot)
-        self.places[slot] = Place(slot, card, fds)
+        self.places[slot] = Place(slot, card, fds[1:])
         self.numbers[slot] = self.count
         self.count += 1
-        self._outgoing.append(b"A")
-        self._say()
         if self._channel is not None:
             with contextlib.suppress(OSError):  # it is dying; its successor has the place by birth
                 socket.send_fds(self._channel, [b"C" + slot.to_bytes(8, "little") + card], fds)
+        os.close(fds[0])
+        self._outgoing.append(b"A")
+        self._say()
 
     def _say(self) -> None:
         """Send what is to be sent to the service, as far as it takes it."""
@@ -196,6 +200,51 @@ class Holder:
                 return
             self._outgoing.popleft()
 
+    # -- new code -----------------------------------------------------------------------------------------------------
+
+    def _rehearse(self) -> None:
+        """Let the code that is on the disk show that it can go on here."""
+        if self._rehearsal is None:
+            try:
+                self._rehearsal = Rehearsal(self.memory())
+            except OSError as error:
+                self._report(f"no new code can be tried out: {error.strerror}; the old one goes on")
+
+    def _rehearsed(self, rehearsal: Rehearsal) -> None:
+        """It has: become it. Or it has not."""
+        self._rehearsal = None
+        trouble = rehearsal.end() or renew(self.memory())
+        self._report(f"conversations go on with the old code: {trouble}")
+
+    def memory(self) -> Memory:
+        """What we must remember to go on."""
+        return Memory(
+            ledger=self.ledger.fd,
+            room=self.ledger.places,
+            limits=self.limits,
+            front=-1 if self.front is None else self.front.fileno(),
+            worker=self.pid,
+            channel=-1 if self._channel is None else self._channel.fileno(),
+            pipes=self.pipes,
+            places=list(self.places.values()),
+            numbers=self.numbers,
+            strikes=self._strikes,
+            count=self.count,
+            last_word=self._last_word,
+            outgoing=list(self._outgoing),
+        )
+
+    def remember(self, memory: Memory) -> None:
+        """Go on where a holder has become us. Its worker still has the old code: another one takes its place."""
+        self.places = {place.slot: place for place in memory.places}
+        self._free = [slot for slot in self._free if slot not in self.places]
+        self.numbers, self.pipes, self.count = dict(memory.numbers), list(memory.pipes), memory.count
+        self._strikes.update(memory.strikes)
+        self._outgoing.extend(memory.outgoing)
+        self._last_word = memory.last_word
+        self.adopt_worker(memory.worker, socket.socket(fileno=memory.channel))
+        os.kill(self.pid, signal.SIGKILL)
+
     # -- to the end ---------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -205,26 +254,27 @@ class Holder:
             poll.register(self._process, select.POLLIN)
             poll.register(self._channel, select.POLLIN)
             poll.register(self._wake, select.POLLIN)
+            if self._rehearsal is not None:
+                poll.register(self._rehearsal.process, select.POLLIN)
             if self.front is not None:
                 poll.register(self.front, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
             elif not self.places:
                 return
-            self._handle({fd for fd, _ in poll.poll()})
+            self._handle(dict(poll.poll()))
 
-    def _handle(self, ready: set[int]) -> None:
+    def _handle(self, ready: Mapping[int, int]) -> None:
         if self._wake.fileno() in ready and signal.SIGHUP in self._wake.recv(4096):
-            self.replace_worker()
-        if self.front is not None and self.front.fileno() in ready:
+            self._rehearse()
+        if self.front is not None and (events := ready.get(self.front.fileno())):
             self._say()
-            self._asked(self.front)
+            if events & ~select.POLLOUT:
+                self._asked(self.front)
         if self._channel is not None and self._channel.fileno() in ready:
             self._heard(self._channel)
         if self._process in ready:
             self._bury()
-
-    def replace_worker(self) -> None:
-        """Kill the worker, as anybody may at any time; the next one goes on."""
-        os.kill(self.pid, signal.SIGKILL)
+        if self._channel is not None and self._rehearsal is not None and self._rehearsal.process in ready:
+            self._rehearsed(self._rehearsal)
 
 
 def _wakeups() -> socket.socket:
@@ -233,7 +283,7 @@ def _wakeups() -> socket.socket:
     receiver.setblocking(False)
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, lambda *_: None)
         signal.siginterrupt(number, False)
     return receiver
@@ -241,32 +291,3 @@ def _wakeups() -> socket.socket:
 
 def _cause(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def start_holder(places: int, *, terms: Terms, report: Callable[[str], None]) -> tuple[int, socket.socket]:
-    """Fork the holder and its worker; returns its pid and the socket to it. Raises OSError."""
-    ledger = Ledger(places)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
-    if not pid:
-        _hold(theirs, ledger, terms, report)
-    theirs.close()
-    os.close(ledger.fd)
-    ours.setblocking(False)
-    return pid, ours
-
-
-def _hold(front: socket.socket, ledger: Ledger, terms: Terms, report: Callable[[str], None]) -> NoReturn:
-    try:
-        gc.freeze()  # what belongs to the service must not be closed here a second time
-        signal.set_wakeup_fd(-1)
-        keep_only({0, 1, 2, front.fileno(), ledger.fd})
-        os.chdir("/")
-        holder = Holder(front, ledger, terms=terms, report=report)
-        holder.start_worker()
-        holder.run()
-    except BaseException as error:
-        with contextlib.suppress(Exception):
-            report(f"the holder of conversations failed: {type(error).__name__}: {error}; its worker goes on alone")
-        os._exit(1)
-    os._exit(0)

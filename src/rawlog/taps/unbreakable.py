@@ -15,8 +15,9 @@ from typing import Protocol
 
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.pipes import why_not
-from rawlog.taps.holder import start_holder
-from rawlog.taps.unbreakable_place import MESSAGE, Card, Terms
+from rawlog.engine.relay import Limits
+from rawlog.taps.holder_process import start_holder
+from rawlog.taps.unbreakable_place import MESSAGE, WITHDRAWN, Card
 
 PAUSE = 1.0
 """Seconds until a holder that could not be started, or died, is tried again."""
@@ -31,16 +32,16 @@ class HasPlaces(Protocol):
 class Unbreakable:
     """Conversations for a holder, which is started for the first of them; it takes ``door.places`` at a time."""
 
-    def __init__(self, loop: Loop, door: HasPlaces, *, terms: Terms, report: Callable[[str], None]) -> None:
+    def __init__(self, loop: Loop, door: HasPlaces, *, limits: Limits, report: Callable[[str], None]) -> None:
         self._loop = loop
         self._door = door
-        self._terms = terms
+        self._limits = limits
         self._report = report
         self._sock: socket.socket | None = None
         self._pid = 0
         self._count = 0
         self._not_before = float("-inf")
-        self._asked: deque[tuple[Callable[[bool], None], Callable[[], None]]] = deque()
+        self._asked: deque[tuple[int, Callable[[bool], None], Callable[[], None]]] = deque()
         self._ends: dict[int, Callable[[], None]] = {}
         self._possible = not (reason := why_not())
         if reason:
@@ -58,13 +59,27 @@ class Unbreakable:
         if len(message) + 8 > MESSAGE or not self._ready():
             taken(False)
             return
+        withdrawal = self._hand_over(message, fds)
+        if withdrawal is None:
+            taken(False)
+        else:
+            self._asked.append((withdrawal, taken, ended))
+
+    def _hand_over(self, message: bytes, fds: Sequence[int]) -> int | None:
+        """Send it; returns by what it can be withdrawn. None when it can't be sent."""
         assert self._sock is not None
         try:
-            socket.send_fds(self._sock, [message], list(fds))
+            reader, writer = os.pipe()
         except OSError:
-            taken(False)
-            return
-        self._asked.append((taken, ended))
+            return None
+        try:
+            socket.send_fds(self._sock, [message], [reader, *fds])
+        except OSError:
+            os.close(writer)
+            return None
+        finally:
+            os.close(reader)
+        return writer
 
     def finish(self, reason: str) -> None:
         """End all conversations; what is queued is still delivered."""
@@ -92,7 +107,7 @@ class Unbreakable:
         if self._sock is None and self._possible and now >= self._not_before:
             self._not_before = now + PAUSE
             try:
-                self._pid, self._sock = start_holder(self._door.places, terms=self._terms, report=self._report)
+                self._pid, self._sock = start_holder(self._door.places, limits=self._limits, report=self._report)
             except OSError as error:
                 self._report(f"no holder can be started: {error.strerror}; conversations are relayed as with fast")
                 return False
@@ -113,7 +128,8 @@ class Unbreakable:
         elif message.startswith(b"E"):
             self._ends.pop(int(message[1:]))()
         else:
-            taken, ended = self._asked.popleft()
+            withdrawal, taken, ended = self._asked.popleft()
+            os.close(withdrawal)
             if message == b"A":
                 self._ends[self._count] = ended
                 self._count += 1
@@ -127,7 +143,9 @@ class Unbreakable:
         self._report("the holder of conversations has died; its worker finishes them, new ones get a new holder")
         asked, self._asked = self._asked, deque()
         ends, self._ends = self._ends, {}
-        for taken, _ in asked:
+        for withdrawal, taken, _ in asked:
+            os.write(withdrawal, WITHDRAWN)
+            os.close(withdrawal)
             taken(False)
         for ended in ends.values():
             ended()

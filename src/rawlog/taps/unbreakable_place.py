@@ -8,54 +8,59 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from rawlog.engine.relay import Limits
 from rawlog.events import Direction
-from rawlog.recorder.limits import Limit
-from rawlog.recorder.sinks import FileSink
+from rawlog.recorder.limits import FreeSpace, Limit
 
+VERSION = 2
+"""Of all that holders and workers of different releases must agree on: the ledger and its states, pipes, cards, words.
+Whatever changes one of them so that others would misread it raises this number."""
 MESSAGE = 16384
 """Bytes of the longest message: a card with two paths."""
-FDS = 4
-"""Descriptors of a conversation: client, mail process, and its files."""
-CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-
-
-def _unlimited(files: Mapping[Direction, FileSink]) -> Limit | None:
-    """No limit, as in Dovecot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What is the same for all conversations: seconds of the relay, and what limits a recording, by its files."""
-
-    limits: Limits = field(default_factory=Limits)
-    limit: Callable[[Mapping[Direction, FileSink]], Limit | None] = _unlimited
+FDS = 5
+"""Descriptors that come with a conversation: by which it can be withdrawn, client, mail process, and its files."""
+WITHDRAWN = b"n"
+"""What the service writes into that pipe when it relays a conversation itself after all; it closes it when not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """How a conversation is recorded. ``files``: direction and path of each; ``name`` is for messages."""
+    """How a conversation is recorded. ``files``: direction and path of each; ``name`` is for messages.
+
+    ``most``: bytes of the recording, 0 for any number. ``floor``: bytes that stay free on the file system, 0 for none.
+    """
 
     name: str
     stamps: bool
     boundaries: bool
     keep: bool
     files: Sequence[tuple[Direction, str]]
+    most: int = 0
+    floor: int = 0
 
     def encode(self) -> bytes:
         """As it travels."""
         files = [(direction.value, path) for direction, path in self.files]
-        return json.dumps([self.name, self.stamps, self.boundaries, self.keep, files]).encode()
+        return json.dumps([self.name, self.stamps, self.boundaries, self.keep, files, self.most, self.floor]).encode()
+
+    def limit(self, file: int) -> Limit:
+        """What limits the recording; ``file`` is a descriptor of one of its files."""
+        return Limit(self.most, FreeSpace(file, self.floor) if self.floor else None)
+
+
+def numbers(limit: Limit | None) -> tuple[int, int]:
+    """``most`` and ``floor`` of a card, for a limit."""
+    if limit is None:
+        return 0, 0
+    return limit.session_bytes, (limit.space.floor or 0) if limit.space is not None else 0
 
 
 def decode_card(data: bytes) -> Card:
     """The other way round."""
-    name, stamps, boundaries, keep, files = json.loads(data)
-    return Card(name, stamps, boundaries, keep, [(Direction(value), path) for value, path in files])
+    name, stamps, boundaries, keep, files, most, floor = json.loads(data)
+    return Card(name, stamps, boundaries, keep, [(Direction(value), path) for value, path in files], most, floor)
 
 
 @dataclass(frozen=True, slots=True)

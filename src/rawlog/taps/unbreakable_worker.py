@@ -20,12 +20,14 @@ from typing import NoReturn
 from rawlog.engine.ledger import DONE, Journal, Ledger
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.pipes import Pipe, Pool
+from rawlog.engine.relay import Limits
 from rawlog.engine.splice import Lane, SpliceRelay
 from rawlog.formats.dovecot import PairEncoder
+from rawlog.recorder.descriptors import receive
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.scribe import Scribe
 from rawlog.recorder.sinks import FileSink
-from rawlog.taps.unbreakable_place import CLOEXEC, FDS, MESSAGE, Place, Terms, decode_card
+from rawlog.taps.unbreakable_place import FDS, MESSAGE, WITHDRAWN, Place, decode_card
 from rawlog.taps.unbreakable_reader import PostLoginReader
 
 BUG = 70
@@ -54,7 +56,7 @@ class Conversation:
             lane.leg(worker.loop, server, "mail process"),
             lane,
             on_end=self._ended,
-            limits=worker.terms.limits,
+            limits=worker.limits,
         )
         ledger.work_on(None)
 
@@ -77,7 +79,7 @@ class Conversation:
             report=self._worker.report,
             flusher=self._worker.flusher,
             now=loop.now,
-            limit=self._worker.terms.limit(files),
+            limit=card.limit(place.fds[2]),
         )
         if stage == SILENT_NOW:
             scribe.stop("the recorder died of it several times; please report that")
@@ -116,11 +118,11 @@ class Worker:
         pipes: Sequence[Pipe],
         places: Mapping[int, Place],
         *,
-        terms: Terms,
+        limits: Limits,
         report: Callable[[str], None],
     ) -> None:
         self.ledger = ledger
-        self.terms = terms
+        self.limits = limits
         self.report = report
         self.loop = Loop()
         self.loop.on_error = die
@@ -128,6 +130,8 @@ class Worker:
         self._channel = channel
         self._held = True  # somebody else holds what we hold
         self._conversations: dict[int, Conversation] = {}
+        self._offers = 0
+        self._last_word = ""
         ledger.reclaim = self.flusher.flush
         self.pool = Pool([], self._publish)
         self.pool.count(len(pipes))
@@ -156,7 +160,7 @@ class Worker:
 
     def _told(self, events: int) -> None:
         try:
-            message, fds, _, _ = socket.recv_fds(self._channel, MESSAGE, FDS, CLOEXEC)
+            message, fds, _ = receive(self._channel, MESSAGE, FDS)
         except BlockingIOError:
             return
         except OSError:
@@ -164,12 +168,33 @@ class Worker:
         if not message:
             self._alone()
         elif message.startswith(b"C"):
-            slot = int.from_bytes(message[1:9], "little")
-            self._conversations[slot] = conversation = Conversation(self, Place(slot, message[9:], fds))
-            conversation.start()
+            self._offered(Place(int.from_bytes(message[1:9], "little"), message[9:], fds[1:]), fds[0])
         elif message.startswith(b"F"):
+            self._last_word = message[1:].decode()
             for conversation in list(self._conversations.values()):
-                conversation.relay.finish(message[1:].decode())
+                conversation.relay.finish(self._last_word)
+
+    def _offered(self, place: Place, withdrawal: int) -> None:
+        """A new conversation. Nothing of it is touched before the service has let go of it, or has gone itself."""
+        self._offers += 1
+
+        def decided(events: int) -> None:
+            self.loop.unregister(withdrawal)
+            self._offers -= 1
+            if os.read(withdrawal, 1) == WITHDRAWN:
+                place.close()
+                self._end_if_over()
+            else:
+                self._begin(place)
+            os.close(withdrawal)
+
+        self.loop.register(withdrawal, decided, READ)
+
+    def _begin(self, place: Place) -> None:
+        self._conversations[place.slot] = conversation = Conversation(self, place)
+        conversation.start()
+        if self._last_word:
+            conversation.relay.finish(self._last_word)
 
     def _alone(self) -> None:
         """The holder is gone. What we have goes on; with the last conversation we end."""
@@ -178,7 +203,7 @@ class Worker:
         self._end_if_over()
 
     def _end_if_over(self) -> None:
-        if not self._held and not self._conversations:
+        if not self._held and not self._conversations and not self._offers:
             self.loop.stop()
 
     def _publish(self, pipes: Sequence[Pipe]) -> None:
@@ -205,7 +230,7 @@ def work(
     pipes: Sequence[Pipe],
     places: Mapping[int, Place],
     *,
-    terms: Terms,
+    limits: Limits,
     report: Callable[[str], None],
 ) -> NoReturn:
     """Be a worker, in a process of its own, to the end."""
@@ -215,7 +240,7 @@ def work(
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        worker = Worker(ledger, channel, pipes, places, terms=terms, report=report)
+        worker = Worker(ledger, channel, pipes, places, limits=limits, report=report)
         worker.loop.run()
         os._exit(0)
     except BaseException as error:
