@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ import pytest
 from rawlog.engine.pipes import why_not
 from tests.support.dovecot import DovecotServer
 from tests.support.golden import without_stamps
-from tests.support.postlogin import configuration, imap_login, install, recording_on, wait_until
+from tests.support.postlogin import configuration, imap_login, install, python_for_mail_users, recording_on, wait_until
+from tests.support.unbreakable import workers
 
 pytestmark = [
     pytest.mark.live,
@@ -45,6 +47,8 @@ def start(dovecot_installed: None) -> Iterator[Callable[..., DovecotServer]]:
     def start(options: str = "") -> DovecotServer:
         server = DovecotServer(configuration(" ".join(f"{SERVICE} --relay unbreakable {options}".split())) + MANY)
         install(server.directory)
+        service = server.directory / "opt" / "bin" / "rawlog-service"
+        service.write_text(service.read_text().replace(sys.executable, python_for_mail_users()))
         servers.append(server)
         server.start()
         recording_on(server, ALICE)
@@ -89,7 +93,7 @@ class Killer(threading.Thread):
     def run(self) -> None:
         chance, last = random.Random(5), 0
         while not self._over.wait(chance.uniform(0.0, 0.05)):
-            for worker in children(self._holder):
+            for worker in workers(self._holder):
                 if worker != last:
                     os.kill(worker, signal.SIGKILL)
                     last = worker
@@ -251,15 +255,57 @@ def test_the_service_dies_and_conversations_go_on(start: Callable[..., DovecotSe
     assert same_as_dovecot(server, ALICE) == 2
 
 
-def test_sighup_replaces_the_worker_and_no_conversation_ends(start: Callable[..., DovecotServer]) -> None:
+def test_sighup_brings_new_code_under_load_and_no_conversation_ends(start: Callable[..., DovecotServer]) -> None:
+    server = start()
+    enough, failures = threading.Event(), list[str]()
+    message = b"Subject: bulk\r\n\r\n" + b"".join(b"%070d\r\n" % n for n in range(40000))
+    with imap_login(server, ALICE) as idle, imaplib.IMAP4("127.0.0.1", server.imap_port, timeout=PATIENCE) as client:
+        client.login(ALICE, server.users[ALICE])
+        client.create("bulk")
+        client.append("bulk", "", "", message)
+        threads = [threading.Thread(target=talk, args=(server, n, enough, failures), daemon=True) for n in range(8)]
+        threads.append(threading.Thread(target=read, args=(server, message, enough, failures), daemon=True))
+        for thread in threads:
+            thread.start()
+        holder = holder_pid(server)
+        for number, name in enumerate(("the second code", "the third code")):
+            new_code(server, name)
+            os.kill(service_pid(server), signal.SIGHUP)
+            wait_until(lambda: name in server.log())  # noqa: B023
+            idle.say(b"b%d NOOP\r\n" % number)
+            os.kill(workers(holder)[0], signal.SIGKILL)  # what follows runs the new code, too
+            wait_until(lambda: server.log().count(name) == 2)  # noqa: B023
+        assert holder_pid(server) == holder
+        enough.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+        idle.say(b"c LOGOUT\r\n")
+    assert failures == []
+    time.sleep(1.5)
+    assert same_as_dovecot(server, ALICE) == 8 + 1 + 2
+
+
+def test_code_of_another_version_is_refused_and_the_old_one_goes_on(start: Callable[..., DovecotServer]) -> None:
     server = start()
     with imap_login(server, ALICE) as client:
-        holder = holder_pid(server)
-        for number in range(3):
-            before = children(holder)
-            os.kill(service_pid(server), signal.SIGHUP)
-            wait_until(lambda: children(holder) not in ([], before))  # noqa: B023
-            client.say(b"b%d NOOP\r\n" % number)
-        client.say(b"c LOGOUT\r\n")
+        before = workers(holder_pid(server))
+        edit(server, "unbreakable_place.py", "\nVERSION = ", "\nVERSION = 9")
+        os.kill(service_pid(server), signal.SIGHUP)
+        wait_until(lambda: "conversations go on with the old code: they are kept as version" in server.log())
+        client.say(b"a2 NOOP\r\n")
+        assert workers(holder_pid(server)) == before
+        client.say(b"a3 LOGOUT\r\n")
     time.sleep(1.5)
     assert same_as_dovecot(server, ALICE) == 1
+
+
+def new_code(server: DovecotServer, name: str) -> None:
+    """The code on the disk says who it is from now on."""
+    edit(server, "unbreakable_worker.py", "        gc.freeze()\n", f'        gc.freeze()\n        report("{name}")\n')
+
+
+def edit(server: DovecotServer, file: str, old: str, new: str) -> None:
+    path = server.directory / "opt" / "lib" / "python3" / "site-packages" / "rawlog" / "taps" / file
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))

@@ -41,8 +41,12 @@ class Logins:
             self._service.door.open(listener)
 
     def drain(self, on_idle: Callable[[], None]) -> None:
-        """Answer no more logins, and call ``on_idle`` when the last recorded conversation has ended."""
+        """Answer no more logins, and call ``on_idle`` when the last recorded conversation has ended.
+
+        What goes on unbreakably goes on with the code that is on the disk.
+        """
         self._service.door.on_idle = on_idle
+        self._service.replace_workers()
         self._service.flush()
         self._service.door.shut()
 
