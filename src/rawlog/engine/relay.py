@@ -67,6 +67,13 @@ class Relay:
     first. ``filters[direction]`` may change what is forwarded while transports are negotiated.
     """
 
+    # fmt: off
+    __slots__ = (
+        "_closing", "_drain_timer", "_flows", "_hard", "_limits", "_loop", "_moved", "_on_end", "_poll_timer",
+        "_stall_timer", "client", "ended", "reason", "server",
+    )
+    # fmt: on
+
     def __init__(
         self,
         loop: Loop,
@@ -87,7 +94,6 @@ class Relay:
             Direction.IN: self._flow(client, server, Direction.IN),
             Direction.OUT: self._flow(server, client, Direction.OUT),
         }
-        self.filters: MutableMapping[Direction, Filter | None] = _Filters(self._flows)
         self._closing = self._hard = False
         self._stall_timer: Timer | None = None
         self._drain_timer: Timer | None = None
@@ -100,6 +106,11 @@ class Relay:
     def _flow(self, source: Leg, target: Leg, direction: Direction) -> Flow:
         """What moves the bytes of one direction."""
         return Flow(self._loop, source, target, self._stalled)
+
+    @property
+    def filters(self) -> MutableMapping[Direction, Filter | None]:
+        """What changes the bytes of each direction; None for nothing, as at first."""
+        return _Filters(self._flows)
 
     @property
     def undelivered(self) -> dict[Direction, int]:

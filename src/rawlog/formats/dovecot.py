@@ -37,6 +37,7 @@ class PairEncoder:
     """Writes the pair. ``stamps`` is ``-t`` (and what ``rawlog_dir`` always does), ``boundaries`` is ``-b``."""
 
     single = False
+    __slots__ = ("_at", "_boundaries", "_continued", "_stamp", "_stamps")
 
     def __init__(self, stamps: bool, boundaries: bool = False) -> None:
         self._stamps = stamps

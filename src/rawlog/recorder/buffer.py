@@ -24,17 +24,19 @@ LARGE = 16 << 10
 class Buffer:
     """Pieces on their way to one sink."""
 
+    __slots__ = ("_held", "_pieces", "_shares", "sink", "size")
+
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.size = 0
         self._pieces: list[bytes] = []
         self._shares: list[tuple[Direction, int]] = []
-        self._held: Counter[Direction] = Counter()  # what an encoder keeps back until its line is complete
+        self._held: dict[Direction, int] = {}  # what an encoder keeps back until its line is complete
 
     def put(self, encoded: bytes, direction: Direction, share: int) -> bool:
         """Takes a piece that stands for ``share`` bytes of a direction. True when it is time to write."""
         if not encoded:
-            self._held[direction] += share
+            self._held[direction] = self._held.get(direction, 0) + share
             return False
         self._pieces.append(encoded)
         self._shares.append((direction, share + self._held.pop(direction, 0)))

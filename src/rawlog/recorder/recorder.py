@@ -26,6 +26,8 @@ from rawlog.recorder.track import Track, advice_for, cause_of
 
 __all__ = ["Flusher", "Recorder", "RecorderStats"]
 
+_NOTHING: frozenset[str] = frozenset()
+
 
 class RecorderStats(NamedTuple):
     """What became of one recording, for the log: bytes of the conversation (not of the files) by direction."""
@@ -61,6 +63,13 @@ class Recorder:
     without a sink is not recorded. ``name`` is the conversation in reports, which ``report`` gets as one line each.
     """
 
+    # fmt: off
+    __slots__ = (
+        "_broken", "_closed", "_encoder", "_flusher", "_gaps", "_in", "_limit", "_mark_track", "_out", "_report",
+        "_told", "_tracks", "name",
+    )
+    # fmt: on
+
     def __init__(
         self,
         encoder: Encoder,
@@ -77,12 +86,12 @@ class Recorder:
         self._flusher = flusher
         self._limit = limit
         tracks = {id(sink): Track(sink) for sink in sinks.values()}
-        self._tracks = list(tracks.values())
+        self._tracks = tuple(tracks.values())
         sides = [_Side(d, tracks[id(sinks[d])] if d in sinks else None) for d in (Direction.IN, Direction.OUT)]
         self._in, self._out = sides
         self._mark_track = self._in.track or self._out.track
         self._gaps = 0
-        self._told: set[str] = set()
+        self._told = _NOTHING
         self._broken = ""  # why the encoder can't be used any more
         self._closed = False
 
@@ -253,6 +262,6 @@ class Recorder:
     def _tell(self, cause: str, sentence: str) -> None:
         """Reports something, once for its cause."""
         if cause not in self._told:
-            self._told.add(cause)
+            self._told |= {cause}
             with contextlib.suppress(Exception):
                 self._report(f"{self.name}: {sentence}")

@@ -28,6 +28,8 @@ class Sink(Protocol):
 class FileSink:
     """Writes to a descriptor, which it owns from here on."""
 
+    __slots__ = ("fd", "name", "written")
+
     def __init__(self, fd: int, name: str) -> None:
         self.fd = fd
         self.name = name

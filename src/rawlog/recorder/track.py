@@ -30,6 +30,8 @@ _ADVICE = {
 class Track:
     """A sink with its buffer. ``trouble``: why it fails at present, or empty. ``gap``: open while bytes are missed."""
 
+    __slots__ = ("_delay", "_retry_at", "buffer", "gap", "trouble")
+
     def __init__(self, sink: Sink) -> None:
         self.buffer = Buffer(sink)
         self.trouble = ""

@@ -23,6 +23,8 @@ class Session:
     ``on_end(session)`` is called once, when both are closed and what was said is written: not before :meth:`record`.
     """
 
+    __slots__ = ("__weakref__", "_known", "_loop", "_on_end", "_over", "_recorder", "_relay", "_tap", "_waiting")
+
     def __init__(
         self,
         loop: Loop,

@@ -30,6 +30,12 @@ class PostLoginTap:
     The conversation may begin, and even end, before its files are there: ``record`` brings the recorder, or None.
     """
 
+    # fmt: off
+    __slots__ = (
+        "_closed", "_early", "_early_size", "_keep", "_leg", "_masker", "_on_full", "_recorder", "_written",
+    )
+    # fmt: on
+
     def __init__(self, leg: Leg, *, keep: bool, on_full: Callable[[], None]) -> None:
         self._leg = leg
         self._keep = keep
@@ -38,7 +44,7 @@ class PostLoginTap:
         self._early: list[tuple[int, Direction, bytes]] = []  # what was said before it is known what is needed
         self._early_size = 0
         self._masker: Masker | None = None
-        self._written = dict.fromkeys(Direction, 0)  # early bytes that are recorded, and will come out of the masker
+        self._written: dict[Direction, int] = {}  # early bytes that are recorded, and will come out of the masker
         self._closed: tuple[int, str] | None = None
         leg.tap = self._hold
 
@@ -80,7 +86,7 @@ class PostLoginTap:
             self._on_full()
 
     def _write(self, recorder: Recorder, at: int, direction: Direction, data: bytes) -> None:
-        self._written[direction] += len(data)
+        self._written[direction] = self._written.get(direction, 0) + len(data)
         recorder.chunk(at, direction, data)
 
     def _look(self, recorder: Recorder) -> None:
@@ -105,6 +111,7 @@ class PostLoginTap:
         early, self._early = self._early, []
         self._masker = masker
         if masker is None:
+            self._written.clear()
             self._leg.tap = recorder.chunk
             return
 
@@ -118,8 +125,9 @@ class PostLoginTap:
     def _give(self, recorder: Recorder, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Chunk):
-                known = min(self._written[event.direction], len(event.data))
-                self._written[event.direction] -= known
+                written = self._written.get(event.direction, 0)
+                known = min(written, len(event.data))
+                self._written[event.direction] = written - known
                 recorder.chunk(event.at, event.direction, event.data[known:])
             else:
                 recorder.mark(event.at, event.name, event.detail)
