@@ -6,6 +6,7 @@ Knows: the ways in which a server's certificate can be wrong. Must not know: who
 from __future__ import annotations
 
 import atexit
+import os
 import ssl
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -74,7 +75,13 @@ class Certificates:
 def certificates() -> Certificates:
     """Those of this process; the files are removed at its end."""
     directory = tempfile.TemporaryDirectory(prefix="rawlog-certificates-")
-    atexit.register(directory.cleanup)
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # and not a child that a test forked
+            directory.cleanup()
+
+    atexit.register(remove)
     return Certificates(Path(directory.name))
 
 

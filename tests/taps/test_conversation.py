@@ -314,6 +314,7 @@ def test_the_line_at_the_end_says_it_all(tmp_path: Path) -> None:
             here = peer.sock.getsockname()[1]
             peer.command(b"a LOGIN bob secret")
             peer.command(b"b LOGOUT")
+            peer.rest()  # who closes first is who ended it
         (record,) = gateway.records()
         (end,) = gateway.ends()
     assert re.fullmatch(
