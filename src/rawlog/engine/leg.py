@@ -11,8 +11,8 @@ the TLS layer. An idle leg holds no buffer.
 from __future__ import annotations
 
 import errno
+from _socket import SocketType
 from collections.abc import Callable
-from socket import SocketType
 from typing import TYPE_CHECKING
 
 from rawlog.engine.loop import Loop

@@ -8,10 +8,10 @@ and loses its descriptor; the loop and all other conversations go on.
 
 from __future__ import annotations
 
+import _socket  # the core of the module: all of it takes as long to load as the loop
 import contextlib
 import heapq
 import signal
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class Loop:
         self._signals: dict[int, Callable[[], None]] = {}
         self._old_signals: dict[int, Any] = {}
         self._old_wakeup = -1
-        self._wakeup: tuple[socket.socket, socket.socket] | None = None
+        self._wakeup: tuple[_socket.socket, _socket.socket] | None = None
         self._running = False
         self.on_error: Callable[[BaseException], None] = _log_error
         self._now = 0
@@ -216,7 +216,7 @@ class Loop:
         self._signals[signum] = callback
 
     def _open_wakeup(self) -> None:
-        receiver, sender = socket.socketpair()
+        receiver, sender = _socket.socketpair()
         receiver.setblocking(False)
         sender.setblocking(False)
         self._wakeup = receiver, sender

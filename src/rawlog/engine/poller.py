@@ -7,7 +7,6 @@ a file of its own so that the loop is written once, against epoll's own calls; L
 from __future__ import annotations
 
 import select
-import selectors
 from typing import Protocol
 
 READ = 1
@@ -18,6 +17,7 @@ ERR = 8
 """The socket has an error waiting (EPOLLERR). Reported unasked, even for an empty mask."""
 HUP = 16
 """Both directions are closed (EPOLLHUP). Reported unasked, even for an empty mask."""
+_EVENT_READ, _EVENT_WRITE = 1, 2  # of selectors
 
 
 class Poller(Protocol):
@@ -34,6 +34,8 @@ class SelectorPoller:
     """``selectors.DefaultSelector`` behind epoll's calls. An empty mask takes the descriptor out for a while."""
 
     def __init__(self) -> None:
+        import selectors  # loaded only where it is used
+
         self._selector = selectors.DefaultSelector()
 
     def register(self, fd: int, eventmask: int, /) -> None:
@@ -58,11 +60,11 @@ class SelectorPoller:
 
 
 def _to_selector(mask: int) -> int:
-    return (selectors.EVENT_READ if mask & READ else 0) | (selectors.EVENT_WRITE if mask & WRITE else 0)
+    return (_EVENT_READ if mask & READ else 0) | (_EVENT_WRITE if mask & WRITE else 0)
 
 
 def _from_selector(events: int) -> int:
-    return (READ if events & selectors.EVENT_READ else 0) | (WRITE if events & selectors.EVENT_WRITE else 0)
+    return (READ if events & _EVENT_READ else 0) | (WRITE if events & _EVENT_WRITE else 0)
 
 
 def make_poller() -> Poller:

@@ -7,12 +7,11 @@ socket still reports ERR and HUP, for ever, unless it leaves the poller.
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import fcntl
-import socket
-import struct
+import sys
 import termios
-from socket import SocketType
 
 from rawlog.engine.loop import HUP, READ, WRITE, Loop
 from rawlog.engine.outbox import Outbox
@@ -25,21 +24,23 @@ READ_MAX = 131072
 """Largest read: larger ones cost page faults, unless malloc was told to keep its memory (then 256 KiB is better)."""
 
 
-_TCP_FAMILIES = (int(socket.AF_INET), int(socket.AF_INET6))
+_TCP_FAMILIES = (_socket.AF_INET, _socket.AF_INET6)
+_LINGER_NOT = (1).to_bytes(4, sys.byteorder) + bytes(4)
+"""struct linger: on, for 0 seconds."""
 _TCP_CLOSE = 7
 """State of a TCP connection that is dead (linux/tcp_states.h); its count of unacknowledged bytes then means nothing."""
 
 
-def _unacked_tcp(sock: SocketType) -> int:
-    if not hasattr(socket, "TCP_INFO"):
+def _unacked_tcp(sock: _socket.socket) -> int:
+    if not hasattr(_socket, "TCP_INFO"):
         return 0
     try:
-        if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
+        if sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
             return 0
         answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
     except OSError:
         return 0
-    return int(struct.unpack("i", answer)[0])
+    return int.from_bytes(answer, sys.byteorder)
 
 
 class Wire:
@@ -56,12 +57,12 @@ class Wire:
     )
     # fmt: on
 
-    def __init__(self, loop: Loop, sock: SocketType) -> None:
+    def __init__(self, loop: Loop, sock: _socket.socket) -> None:
         sock.setblocking(False)
         self._tcp = sock.family in _TCP_FAMILIES
         if self._tcp:
             with contextlib.suppress(OSError):  # a peer that is gone already; the first read tells
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         self.reading = self.ended = self.hard = self.closed = False
         self.progress = 0.0
         self.read_max = READ_MAX
@@ -191,13 +192,13 @@ class Wire:
 
     def _shut_socket(self) -> None:
         with contextlib.suppress(OSError):  # not connected any more: reading tells
-            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.shutdown(_socket.SHUT_WR)
 
     def abort(self) -> None:
         """Close with a reset, so that the peer does not take what it has for the whole."""
         if not self.closed:
             with contextlib.suppress(OSError):
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self._sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _LINGER_NOT)
             self.close()
 
     def close(self) -> None:

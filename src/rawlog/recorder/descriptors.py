@@ -6,15 +6,13 @@ knows of it keeps a connection from ending; so each one that comes in is closed 
 
 from __future__ import annotations
 
+import _socket
 import array
 import os
-import socket
 from collections.abc import Collection, Sequence
-from socket import SocketType
 
-_CLOEXEC = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
-_CTRUNC = int(socket.MSG_CTRUNC)  # as numbers: enums take their time, and this is done at every login
-_RIGHTS = (int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS))
+_CLOEXEC: int = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
+_RIGHTS = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
 _SIZE = array.array("i").itemsize
 
 
@@ -27,22 +25,22 @@ def keep_only(wanted: Collection[int]) -> None:
         begin = fd + 1
 
 
-def send(sock: SocketType, data: bytes, fds: Sequence[int]) -> int:
+def send(sock: _socket.socket, data: bytes, fds: Sequence[int]) -> int:
     """Sends ``data``, with descriptors; how many bytes went. Raises OSError."""
     return sock.sendmsg([data], [(*_RIGHTS, array.array("i", fds))])
 
 
-def receive(sock: SocketType, size: int, count: int) -> tuple[bytes, list[int], bool]:
+def receive(sock: _socket.socket, size: int, count: int) -> tuple[bytes, list[int], bool]:
     """One message of up to ``size`` bytes with up to ``count`` descriptors; and whether some got lost: they were more,
     or this process may open no more. Raises OSError.
 
     (``socket.recv_fds`` of Python 3.11 drops its flags, so that what it receives stays open on exec.)
     """
-    data, ancillary, flags, _ = sock.recvmsg(size, socket.CMSG_SPACE(count * _SIZE), _CLOEXEC)
+    data, ancillary, flags, _ = sock.recvmsg(size, _socket.CMSG_SPACE(count * _SIZE), _CLOEXEC)
     fds = array.array("i")
     for level, kind, content in ancillary:
         if (level, kind) == _RIGHTS:
             fds.frombytes(content[: len(content) - len(content) % _SIZE])
     for fd in fds[count:]:  # room for alignment may let one more in
         os.close(fd)
-    return data, list(fds[:count]), bool(flags & _CTRUNC) or len(fds) > count
+    return data, list(fds[:count]), bool(flags & _socket.MSG_CTRUNC) or len(fds) > count

@@ -6,9 +6,9 @@ after the fork, while the mail program starts.
 
 from __future__ import annotations
 
+import _socket
 import os
 import signal
-import socket
 from collections.abc import Callable, Sequence
 
 from rawlog.engine.loop import Loop
@@ -47,8 +47,8 @@ def relay(
     )
     session = Session(
         loop,
-        socket.socket(fileno=client),
-        socket.socket(fileno=server),
+        _socket.socket(fileno=client),
+        _socket.socket(fileno=server),
         keep_secrets=True,
         on_end=lambda _: loop.stop(),
     )

@@ -8,8 +8,8 @@ of ours stays in the path: recording may fail, a login may not.
 
 from __future__ import annotations
 
+from _socket import SocketType
 from collections.abc import Callable, Mapping
-from socket import SocketType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rawlog.engine.loop import Loop

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 import socket
+from _socket import SocketType
 from collections.abc import Callable
 from functools import partial
-from socket import SocketType
 
 from rawlog.engine.loop import READ, Loop
 from rawlog.taps.postlogin_visitor import Visitor

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _socket
 from collections.abc import Callable
-from socket import SocketType
 from typing import TYPE_CHECKING
 
 from rawlog.recorder.directory import NotRecorded
@@ -32,7 +31,7 @@ class Login:
         visitor: Visitor,
         request: Request,
         *,
-        new_session: Callable[[SocketType, SocketType], Session | UnbreakableSession],
+        new_session: Callable[[_socket.socket, _socket.socket], Session | UnbreakableSession],
         begin: Callable[[Session | UnbreakableSession, bool], None],
         record: Callable[[Session | UnbreakableSession, str, Opened | NotRecorded], None],
         decline: Callable[[Visitor, Request, NotRecorded], None],
@@ -57,7 +56,7 @@ class Login:
             return
         try:
             ours, theirs = _socket.socketpair()  # the core of the module's sockets: the rest is made at every login
-            self._session = session = self._new_session(SocketType(fileno=visitor.fds.pop()), ours)
+            self._session = session = self._new_session(_socket.socket(fileno=visitor.fds.pop()), ours)
         except Exception as error:  # too many open files, or a mistake of ours: neither may cost a login
             what = f"no relay can be made: {type(error).__name__}: {error}; raise the limit of open files"
             self._decline(visitor, self._request, NotRecorded(what))

@@ -6,8 +6,8 @@ Knows: two sockets, a relay, a recorder that may come later, and how it ends. Mu
 
 from __future__ import annotations
 
+from _socket import SocketType
 from collections.abc import Callable
-from socket import SocketType
 
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop

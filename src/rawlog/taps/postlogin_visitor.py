@@ -10,8 +10,8 @@ import contextlib
 import os
 import socket
 import struct
+from _socket import SocketType
 from collections.abc import Callable
-from socket import SocketType
 from typing import NamedTuple
 
 from rawlog.engine.loop import READ, WRITE, Loop, Timer

@@ -6,8 +6,8 @@ is relayed before the files are there: what is already in somebody's memory coul
 
 from __future__ import annotations
 
+from _socket import SocketType
 from collections.abc import Callable, Mapping
-from socket import SocketType
 
 from rawlog.events import Direction
 from rawlog.recorder.recorder import Recorder
