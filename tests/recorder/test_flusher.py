@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rawlog.recorder.flusher import INTERVAL, Flusher
+from rawlog.recorder.flusher import AT_ONCE, INTERVAL, Flusher
 from tests.support.recording import Timers
 
 
@@ -56,4 +56,48 @@ def test_now() -> None:
     timers.advance(INTERVAL)
     assert (first.flushed, second.flushed) == (2, 1)
     timers.advance(INTERVAL)
+    assert not timers.armed
+
+
+def test_many_write_in_turns_and_others_have_theirs_in_between() -> None:
+    timers = Timers()
+    flusher = Flusher(timers.call_later, now=timers.now)
+    notes = [Note() for _ in range(2 * AT_ONCE + 1)]
+    late = Note()
+    for note in notes:
+        flusher.add(note)
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(sum(note.flushed for note in notes))
+        flusher.add(late)
+        if len(seen) < 3:
+            timers.call_later(0.0, look)
+
+    timers.call_later(INTERVAL, look)
+    timers.advance(INTERVAL)
+    assert seen == [AT_ONCE, 2 * AT_ONCE, len(notes)]
+    assert [note.flushed for note in notes] == [1] * len(notes)
+    assert late.flushed == 0
+    timers.advance(INTERVAL)
+    assert late.flushed == 1
+    assert not timers.armed
+
+
+def test_now_means_also_those_whose_turn_has_not_come() -> None:
+    timers = Timers()
+    flusher = Flusher(timers.call_later, now=timers.now)
+    notes = [Note() for _ in range(AT_ONCE + 3)]
+    for note in notes:
+        flusher.add(note)
+    seen: list[int] = []
+
+    def now() -> None:
+        flusher.flush()
+        seen.extend(note.flushed for note in notes)
+
+    timers.call_later(INTERVAL, now)
+    timers.advance(10 * INTERVAL)
+    assert seen == [1] * len(notes)
+    assert [note.flushed for note in notes] == [1] * len(notes)
     assert not timers.armed

@@ -316,7 +316,7 @@ def test_free_space_that_comes_back() -> None:
     desk.recorder._limit = Limit(0, space)
     desk.chunk(T, IN, b"one\r\n")
     desk.chunk(T, IN, b"two\r\n")
-    space._floor = 0
+    space.floor = 0
     desk.timers.advance(5)
     desk.chunk(T, IN, b"three\r\n")
     desk.recorder.close(T, "client")

@@ -24,6 +24,7 @@ class Plain:
     """A reader that lets everything through."""
 
     slow = False
+    plain = True
 
     def chunk(self, at: int, direction: Direction, data: bytes) -> list[Event]:
         return [Chunk(at, direction, data)]
@@ -34,6 +35,8 @@ class Plain:
 
 class Hoarder(Plain):
     """A reader whose state grows beyond what can be kept."""
+
+    plain = False
 
     def __init__(self) -> None:
         self.had = b""
@@ -144,10 +147,10 @@ def test_long_journals_are_settled_in_steps(desk: Desk, monkeypatch: pytest.Monk
         put(first, b"%d\n" % number)
     settle, steps = first._settle, []
 
-    def once(upto: int, encoded: tuple[list[bytes], list[bytes]]) -> None:
+    def once(upto: int) -> None:
         assert not steps, "killed here"
         steps.append(upto)
-        settle(upto, encoded)
+        settle(upto)
 
     monkeypatch.setattr(first, "_settle", once)
     with pytest.raises(AssertionError, match="killed here"):

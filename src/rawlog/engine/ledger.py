@@ -33,13 +33,13 @@ from rawlog.events import Direction
 
 FREE, LIVE, DONE = 0, 1, 2
 
-SMALL, LARGE = 16 << 10, 256 << 10
+SMALL, LARGE = 16 << 10, 512 << 10
 """Bytes of an area of the journal: of a conversation of commands and answers, and of one that moves much."""
-SMALLS, LARGES = 2048, 128
+SMALLS, LARGES = 2048, 64
 """How many of them there are: 64 MiB of addresses, of which only what was ever used takes memory."""
 MUCH = 6 << 10
 """Bytes of a piece that is more than a command or an answer: room for larger ones follows it."""
-READ_MAX = 128 << 10
+READ_MAX = 224 << 10
 """Bytes of the largest piece."""
 SLOT = 1024
 BLOB = 1 << 20
@@ -84,6 +84,7 @@ class Ledger:
             os.close(self.fd)
             raise
         self.words = self.bytes.cast("Q")
+        self.owners = self.words[_HEAD : _HEAD + PIPES]
         self.reclaim: Callable[[], None] = _nothing
         self._free = {False: list(range(smalls)), True: list(range(smalls, smalls + larges))}
 
@@ -100,11 +101,11 @@ class Ledger:
 
     def own(self, pipe: int, owner: int) -> None:
         """What the pipe holds from now on belongs to ``owner``: twice the slot, plus 1 for OUT, plus 1; 0: nobody."""
-        self.words[_HEAD + pipe] = owner
+        self.owners[pipe] = owner
 
     def owner(self, pipe: int) -> tuple[int, Direction] | None:
         """Slot and direction of what the pipe holds."""
-        value = self.words[_HEAD + pipe]
+        value = self.owners[pipe]
         return ((value - 1) >> 1, _SIDES[(value - 1) & 1]) if value else None
 
     # -- slots --------------------------------------------------------------------------------------------------------

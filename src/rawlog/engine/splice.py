@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from rawlog.engine.flow import Flow
 from rawlog.engine.ledger import READ_MAX, Journal, Ledger
 from rawlog.engine.leg import Leg
-from rawlog.engine.loop import Loop
+from rawlog.engine.loop import READ, Loop
 from rawlog.engine.outbox import Outbox
 from rawlog.engine.pipes import NONBLOCK, Pipe, Pool
 from rawlog.engine.relay import DEFAULT_LIMITS, Limits, Relay
@@ -127,6 +127,13 @@ class PipeLeg(Leg):
         self._kept()
         return False
 
+    def _ready(self, events: int) -> None:
+        flow = self.flow
+        if events == READ and flow is not None and not flow.dead:
+            flow.move()
+        else:
+            super()._ready(events)
+
     def _read(self) -> None:
         flow = self.flow
         if flow is None or flow.dead:
@@ -153,7 +160,8 @@ class SpliceFlow(Flow):
 
     # fmt: off
     __slots__ = (
-        "_far", "_fd", "_ledger", "_near", "_owner", "_pool", "_recv_into", "_side", "_slot", "journal", "on_due",
+        "_far", "_far_fd", "_fd", "_ledger", "_near", "_outbox", "_owner", "_owners", "_pool", "_recv_into", "_side",
+        "_slot", "_words", "journal", "on_due",
     )
     # fmt: on
 
@@ -165,7 +173,11 @@ class SpliceFlow(Flow):
         self.on_due = lane.on_due
         self._near = source
         self._far = target
+        self._outbox = target.outbox
+        self._far_fd = target.fd
         self._ledger = lane.ledger
+        self._words = lane.ledger.words
+        self._owners = lane.ledger.owners
         self._pool = lane.pool
         self._side = side
         self._slot = lane.slot
@@ -179,55 +191,71 @@ class SpliceFlow(Flow):
         super().start()
 
     def move(self) -> None:
-        """One turn, for a source that is readable."""
-        pool = self._pool
+        """One turn, for a source that is readable. Written out, since all bytes come along here."""
+        free, journal = self._pool.free, self.journal
+        room = None if journal is None or not free else journal.room()
+        if room is None:
+            self._move_slowly()
+            return
+        assert journal is not None
+        pipe, words = free[-1], self._words
+        words[0] = self._slot + 1
+        try:
+            size = self._recv_into(room, 0, _PEEK)
+            if not size:
+                words[0] = 0
+                self._near.over()
+                return
+            journal.begin(self._side)
+            self._owners[pipe.index] = self._owner
+            moved = os.splice(self._fd, pipe.writer, size, flags=NONBLOCK)
+        except OSError as error:
+            words[0] = 0
+            self._not_moved(error)
+            return
+        journal.commit(self._loop.now(), self._side, moved)
+        self._pass(pipe, moved)
+        if journal.due:
+            self.on_due()
+        words[0] = 0
+
+    def _move_slowly(self) -> None:
+        """The same where something is missing: pipes, room in the journal, or a journal."""
+        pool, words = self._pool, self._words
         if not pool.free and not pool.grow():
             self.hold()
             pool.wait(self.release)
             return
-        words = self._ledger.words
         words[0] = self._slot + 1
-        try:
-            moved = self._take(pool.free[-1])
-        except BlockingIOError:
-            words[0] = 0
+        journal = self.journal
+        if journal is not None and self._room(journal):
+            self.move()
             return
+        pipe = pool.free[-1]
+        try:
+            moved = self._take_unseen(pipe, journal)
         except OSError as error:
             words[0] = 0
-            self._near.reset(error)
+            self._not_moved(error)
             return
+        words[0] = 0
         if moved:
-            self._pass(pool.free.pop(), moved)
-            journal = self.journal
-            if journal is not None and journal.due:
-                self.on_due()
-            words[0] = 0
+            self._pass(pipe, moved)
         else:
-            words[0] = 0
             self._near.over()
 
-    def _take(self, pipe: Pipe) -> int:
-        """Bytes that are in the pipe now, and in the journal. 0 at the end of the source. Raises OSError."""
-        journal = self.journal
-        room = None if journal is None else journal.room() or self._make_room(journal)
-        if journal is None or room is None:
-            return self._take_unseen(pipe, journal)
-        size = self._recv_into(room, 0, _PEEK)
-        if not size:
-            return 0
-        journal.begin(self._side)
-        self._ledger.own(pipe.index, self._owner)
-        moved = os.splice(self._fd, pipe.writer, size, flags=NONBLOCK)
-        journal.commit(self._loop.now(), self._side, moved)
-        return moved
+    def _not_moved(self, error: OSError) -> None:
+        if not isinstance(error, BlockingIOError):
+            self._near.reset(error)
 
-    def _make_room(self, journal: Journal) -> memoryview | None:
-        """The same after a flush, which takes its time; None when it does not help: a file can't be written."""
-        self.on_due()
-        return journal.room()
+    def _room(self, journal: Journal) -> bool:
+        """Whether there is room, perhaps after a flush; that helps unless a file can't be written."""
+        if journal.room() is None:
+            self.on_due()
+        return journal.room() is not None
 
     def _take_unseen(self, pipe: Pipe, journal: Journal | None) -> int:
-        """The same without a record."""
+        """Bytes that are in the pipe now, without a record; 0 at the end of the source. Raises OSError."""
         if journal is not None:
             journal.skip(self._side)
         self._ledger.own(pipe.index, self._owner)
@@ -237,7 +265,19 @@ class SpliceFlow(Flow):
         return moved
 
     def _pass(self, pipe: Pipe, size: int) -> None:
+        """Forward what the last pipe of the pool holds. What does not go stays in it, and takes it out of the pool."""
         self.forwarded += size
+        sent = 0
+        if not self._outbox.queued:
+            try:
+                sent = os.splice(pipe.reader, self._far_fd, size, flags=NONBLOCK)
+            except OSError:  # the outbox meets it again, and knows what to do
+                sent = 0
+        if sent < size:
+            self._pool.free.pop()
+            self._forward_pipe(pipe, size - sent)
+
+    def _forward_pipe(self, pipe: Pipe, size: int) -> None:
         if not self._far.forward(pipe, size) and self._far.queued:
             self._stall()
 
@@ -248,7 +288,8 @@ class SpliceFlow(Flow):
         journal = self.journal
         if journal is not None and not journal.recorded(self._side):
             self._record(journal, pipe.look())
-        self._pass(pipe, size)
+        self.forwarded += size
+        self._forward_pipe(pipe, size)
         self._ledger.work_on(None)
 
     def _record(self, journal: Journal, data: bytes) -> None:
@@ -268,7 +309,10 @@ class SpliceFlow(Flow):
 
 @dataclass(slots=True)
 class Lane:
-    """What a conversation has in the shared memory. ``journal`` None: it is not recorded."""
+    """What a conversation has in the shared memory. ``journal`` None: it is not recorded.
+
+    ``on_due()`` is called when the journal should be flushed.
+    """
 
     ledger: Ledger
     pool: Pool

@@ -7,12 +7,17 @@ than the writes it saves; with one, a thousand quiet conversations cost nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Protocol
 
 INTERVAL = 0.15
 """Seconds a byte may wait before it is written. Together with the 0.05 that a gateway may put off understanding it,
 a killed process may lose 0.2; with Dovecot's ``rawlog`` it is 1.0."""
+
+
+AT_ONCE = 8
+"""Recorders that write one after the other; then others have their turn: a thousand take a tenth of a second."""
 
 
 class Flushable(Protocol):
@@ -40,6 +45,7 @@ class Flusher:
         self._call_later = call_later
         self._interval = interval
         self._dirty: dict[Flushable, None] = {}
+        self._due: dict[Flushable, None] = {}
         self._armed = False
 
     def add(self, recorder: Flushable) -> None:
@@ -51,11 +57,27 @@ class Flusher:
 
     def flush(self) -> None:
         """Writes what all recorders have waiting, now: before a process ends, forks, or sleeps."""
-        batch, self._dirty = self._dirty, {}
+        batch, self._due, self._dirty = self._due | self._dirty, {}, {}
+        self._write(batch)
+
+    def _write(self, batch: Iterable[Flushable]) -> None:
         for recorder in batch:
             if recorder.flush():
                 self.add(recorder)
 
     def _fire(self) -> None:
         self._armed = False
-        self.flush()
+        waiting = bool(self._due)
+        self._due |= self._dirty
+        self._dirty = {}
+        if not waiting:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Write some of what is due, and the rest after others had their turn."""
+        batch = list(islice(self._due, AT_ONCE))
+        for recorder in batch:
+            del self._due[recorder]
+        self._write(batch)
+        if self._due:
+            self._call_later(0.0, self._go_on)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from rawlog.engine.ledger import READ_MAX, Journal
-from rawlog.events import Chunk, Direction, Event, Mark
+from rawlog.events import Direction, Event, Mark
 from rawlog.formats.base import Encoder
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.gap import Gap, begin_line
@@ -44,6 +44,10 @@ class Reader(Protocol):
     @property
     def slow(self) -> bool:
         """Whether it has to understand what it sees."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it gives everything as it is, from now on."""
 
     def chunk(self, at: int, direction: Direction, data: bytes) -> list[Event]:
         """What is to be recorded now."""
@@ -101,11 +105,16 @@ class Scribe:
         self._sizes = self._cut(checkpoint.sizes)
         self.lapsed = checkpoint.start > 8 and not checkpoint.state
         self._kept = checkpoint.state or pickle.dumps(_State(encoder, reader), protocol=5)
-        self._state: _State = pickle.loads(self._kept)
+        self._begin_again()
         journal.on_dirty = self._dirty
         journal.holed = list(journal.lost) != self._state.told
         if journal.used or journal.holed:
             self._dirty()
+
+    def _begin_again(self) -> None:
+        """From the last checkpoint."""
+        self._state: _State = pickle.loads(self._kept)
+        self._encoded: _Encoded = ([], [])
 
     def _cut(self, wanted: tuple[int, int]) -> tuple[int, int]:
         """Cut the files to what counts; their sizes then. Somebody else may have made one shorter."""
@@ -140,7 +149,7 @@ class Scribe:
                 return True
         return False
 
-    def _write(self, encode: Callable[[_Encoded], int]) -> bool:
+    def _write(self, encode: Callable[[], int]) -> bool:
         """Encode and write a step, and settle it; False when a file can't be written.
 
         What else is raised kills the process, and the ledger must say in whose conversation.
@@ -149,8 +158,7 @@ class Scribe:
         before = ledger.current
         ledger.work_on(self.journal.slot)
         try:
-            encoded: _Encoded = ([], [])
-            self._settle(encode(encoded), encoded)
+            self._settle(encode())
         except OSError as error:
             self._failed(error)
             ledger.work_on(before)
@@ -159,14 +167,16 @@ class Scribe:
         self._trouble, self._delay, self._since = "", 0.0, None
         return True
 
-    def _settle(self, upto: int, encoded: _Encoded) -> None:
+    def _settle(self, upto: int) -> None:
+        """Write what is encoded, which is the journal up to there; from then on it counts."""
         sizes = list(self._sizes)
         for side, direction in enumerate(_SIDES):
-            file = self._files.get(direction)
-            if file is not None and encoded[side]:
+            file, pieces = self._files.get(direction), self._encoded[side]
+            if file is not None and pieces:
                 before = file.written
-                file.write(b"".join(encoded[side]))
+                file.write(b"".join(pieces))
                 sizes[side] += file.written - before
+                pieces.clear()
         self._kept = pickle.dumps(self._state, protocol=5)
         self._sizes = sizes[0], sizes[1]
         try:
@@ -175,74 +185,80 @@ class Scribe:
             self.journal.settle(upto, self._sizes, b"")
         self.journal.holed = list(self.journal.lost) != self._state.told
 
-    def _encode(self, encoded: _Encoded, *, everything: bool = False) -> int:
+    def _encode(self, *, everything: bool = False) -> int:
         """Some pieces as bytes for the files, and what is missing behind them; returns up to where."""
         reader, size, upto = self._state.reader, 0, self.journal.end
         for number, (at, direction, data, end) in enumerate(self.journal.pieces(), 1):
-            self._put(reader.chunk(at, direction, bytes(data)), encoded)
+            if reader.plain:
+                self._put_bytes(at, direction, bytes(data))
+            else:
+                self._put(reader.chunk(at, direction, bytes(data)))
             size += len(data)
             if (size >= STEP or number >= PIECES) and not everything:
                 upto = end
                 break
         self.journal.read_max = SLOW_READ if reader.slow else READ_MAX
         if upto == self.journal.end:
-            self._tell_gap(encoded)
+            self._tell_gap()
         return upto
 
-    def _tell_gap(self, encoded: _Encoded) -> None:
+    def _tell_gap(self) -> None:
         lost = self.journal.lost
         for side, direction in enumerate(_SIDES):
             missing = lost[side] - self._state.told[side]
             if missing:
                 gap = Gap(self._trouble or "no room in the journal", self._since, self._now())
                 gap.add(self._now(), direction, missing)
-                self._line(side, gap.line(direction), encoded)
+                self._line(side, gap.line(direction))
         self._state.told = list(lost)
 
-    def _put(self, events: list[Event], encoded: _Encoded) -> None:
-        state = self._state
+    def _put(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Mark):
-                encoded[0].append(state.encoder.mark(event))
-            elif event.direction in self._files:
-                size = len(event.data)
-                if self._limit is not None and (cause := self._limit.reached(state.recorded, size)):
-                    self._refuse(event, cause, encoded)
-                    continue
-                self._end_gap(encoded)
-                state.recorded += size
-                self._put_chunk(event, encoded)
+                self._encoded[0].append(self._state.encoder.mark(event))
+            else:
+                self._put_bytes(event.at, event.direction, event.data)
 
-    def _put_chunk(self, chunk: Chunk, encoded: _Encoded) -> None:
-        side = _SIDES.index(chunk.direction)
-        self._state.in_line[side] = chunk.data[-1] != 10
-        encoded[side].append(self._state.encoder.chunk(chunk.at, chunk.direction, chunk.data))
+    def _put_bytes(self, at: int | None, direction: Direction, data: bytes) -> None:
+        if direction not in self._files:
+            return
+        state, size = self._state, len(data)
+        if self._limit is not None and (cause := self._limit.reached(state.recorded, size)):
+            self._refuse(at, direction, size, cause)
+            return
+        if state.gap is not None:
+            self._end_gap(state.gap)
+        state.recorded += size
+        self._append(at, direction, data)
 
-    def _refuse(self, chunk: Chunk, cause: str, encoded: _Encoded) -> None:
+    def _append(self, at: int | None, direction: Direction, data: bytes) -> None:
+        side = direction is Direction.OUT
+        self._state.in_line[side] = data[-1] != 10
+        self._encoded[side].append(self._state.encoder.chunk(at, direction, data))
+
+    def _refuse(self, at: int | None, direction: Direction, size: int, cause: str) -> None:
         """A limit is reached: the recording says so once, and how much is missing when it goes on, or ends."""
         gap = self._state.gap
         if gap is None:
-            gap = self._state.gap = Gap(cause, chunk.at, chunk.at)
+            gap = self._state.gap = Gap(cause, at, at)
             self._tell(f"recording to {self._path()} stops: {cause}; the conversation goes on")
-            self._line(_SIDES.index(chunk.direction), begin_line(cause), encoded)
-        gap.add(chunk.at, chunk.direction, len(chunk.data))
+            self._line(_SIDES.index(direction), begin_line(cause))
+        gap.add(at, direction, size)
 
-    def _end_gap(self, encoded: _Encoded) -> None:
-        gap, self._state.gap = self._state.gap, None
-        if gap is not None:
-            for direction in gap.lost:
-                self._line(_SIDES.index(direction), gap.line(direction), encoded)
+    def _end_gap(self, gap: Gap) -> None:
+        self._state.gap = None
+        for direction in gap.lost:
+            self._line(_SIDES.index(direction), gap.line(direction))
 
-    def _line(self, side: int, line: bytes, encoded: _Encoded) -> None:
+    def _line(self, side: int, line: bytes) -> None:
         """A line of ours in the stream of a direction."""
         if _SIDES[side] in self._files:
-            text = b"\r\n" + line if self._state.in_line[side] else line
-            self._put_chunk(Chunk(self._now(), _SIDES[side], text), encoded)
+            self._append(self._now(), _SIDES[side], b"\r\n" + line if self._state.in_line[side] else line)
 
     def _failed(self, error: OSError) -> None:
         """Nothing of this flush counts: cut the files, and take back what encoder and reader have learned."""
         self._cut(self._sizes)
-        self._state = pickle.loads(self._kept)
+        self._begin_again()
         self._trouble = cause_of(error)
         self._delay = min(self._delay * 2, LAST_RETRY) or FIRST_RETRY
         self._retry_at = self._flusher.now() + self._delay
@@ -256,7 +272,7 @@ class Scribe:
     def close(self, at: int, reason: str) -> None:
         """The conversation is over. Writes everything, and says what could not be written."""
         self.flush()
-        if not self._state.closed and not self._write(lambda encoded: self._encode_end(at, reason, encoded)):
+        if not self._state.closed and not self._write(lambda: self._encode_end(at, reason)):
             waiting = [0, 0]
             for _, direction, data, _ in self.journal.pieces():
                 waiting[direction is Direction.OUT] += len(data)
@@ -265,26 +281,27 @@ class Scribe:
             self.journal.release()
         self._files = {}
 
-    def _encode_end(self, at: int, reason: str, encoded: _Encoded) -> int:
+    def _encode_end(self, at: int, reason: str) -> int:
         state = self._state
-        self._encode(encoded, everything=True)
+        self._encode(everything=True)
         for direction in _SIDES:
-            self._put(state.reader.end(direction), encoded)
-        self._end_gap(encoded)
-        self._put([Mark(at, "closed", {"reason": reason})], encoded)
+            self._put(state.reader.end(direction))
+        if state.gap is not None:
+            self._end_gap(state.gap)
+        self._put([Mark(at, "closed", {"reason": reason})])
         for side, direction in enumerate(_SIDES):
-            encoded[side].append(state.encoder.end(direction))
+            self._encoded[side].append(state.encoder.end(direction))
         state.closed = True
         return self.journal.end
 
     def stop(self, cause: str) -> None:
         """Nothing more is recorded, and what waits neither; the files say so. For what always kills the recorder."""
         self._tell(f"recording to {self._path()} stops: {cause}; the conversation goes on unrecorded")
-        encoded: _Encoded = ([], [])
+        self._begin_again()
         for side in range(2):
-            self._line(side, begin_line(cause), encoded)
+            self._line(side, begin_line(cause))
         with contextlib.suppress(OSError):
-            self._settle(self.journal.end, encoded)
+            self._settle(self.journal.end)
         self.journal.release()
 
     def _path(self) -> str:

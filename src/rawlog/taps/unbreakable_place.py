@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rawlog.events import Direction
 from rawlog.recorder.limits import FreeSpace, Limit
 
-VERSION = 2
+VERSION = 1
 """Of all that holders and workers of different releases must agree on: the ledger and its states, pipes, cards, words.
 Whatever changes one of them so that others would misread it raises this number."""
 MESSAGE = 16384

@@ -30,6 +30,11 @@ class PostLoginReader:
         """Whether it has to understand what it sees."""
         return self._masker is not None
 
+    @property
+    def plain(self) -> bool:
+        """Whether it gives everything as it is, from now on."""
+        return self._decided and self._masker is None
+
     def chunk(self, at: int, direction: Direction, data: bytes) -> list[Event]:
         """What is to be recorded now."""
         if self._decided:
