@@ -56,14 +56,16 @@ def test_by_size(raw: Path) -> None:
 
 def test_by_the_configuration(raw: Path, tmp_path: Path) -> None:
     conf = tmp_path / "rawlog.conf"
-    conf.write_text(f"rawlog_dir = {raw}/%u\nrawlog_keep = 3 days\nrawlog_max_user_size = 50\n")
+    conf.write_text(
+        f"rawlog_dir = {raw}/%u\nrawlog_min_free_space = 0\nrawlog_keep = 3 days\nrawlog_max_user_size = 50\n"
+    )
     assert main(["prune", "-c", str(conf)]) == 0
     assert left(raw) == ["old-notes.txt"]
 
 
 def test_the_command_line_wins_over_the_configuration(raw: Path, tmp_path: Path) -> None:
     conf = tmp_path / "rawlog.conf"
-    conf.write_text(f"rawlog_dir = {raw}/%u\nrawlog_keep = 1 hours\n")
+    conf.write_text(f"rawlog_dir = {raw}/%u\nrawlog_min_free_space = 0\nrawlog_keep = 1 hours\n")
     assert main(["prune", "-c", str(conf), "--keep", "30 days"]) == 0
     assert len(left(raw)) == 5
 
@@ -88,3 +90,14 @@ def test_limits_that_are_none(arguments: list[str], capsys: pytest.CaptureFixtur
 def test_a_directory_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--keep", "7d", str(tmp_path / "no")]) == 1
     assert "no: can't be read" in capsys.readouterr().err
+
+
+def test_by_what_must_stay_free(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--min-free", "1", str(raw)]) == 0
+    assert len(left(raw)) == 5
+    assert main(["prune", "--min-free", "100%", "--dry-run", str(raw)]) == 0
+    assert capsys.readouterr().out.count("(too little is free on the file system)") == 3
+    conf = tmp_path / "rawlog.conf"
+    conf.write_text(f"rawlog_dir = {raw}/%u\nrawlog_keep = unlimited\nrawlog_min_free_space = 100%\n")
+    assert main(["prune", "-c", str(conf)]) == 0
+    assert left(raw) == ["old-notes.txt"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from rawlog.engine import tally
 from rawlog.engine.tally import Share, Tally, alone
 
 
@@ -57,7 +56,7 @@ def test_shares_are_limited_and_used_again() -> None:
 
 
 def test_keys_of_others_that_meet_are_never_counted_too_low() -> None:
-    whole = Tally(2)
+    whole = Tally(2, 1 << 16)
     one, two = taken(whole), taken(whole)
     for number in range(20_000):
         two.add(b"%d" % number, 1)
@@ -66,8 +65,13 @@ def test_keys_of_others_that_meet_are_never_counted_too_low() -> None:
     assert sum(count > 1 for count in counts) < 4000  # two rows: one alone has nearly twice as many
 
 
-def test_a_count_never_leaves_its_range() -> None:
-    share = alone()
-    share.add(b"k", -1)
-    assert share.total(b"k") == 0
-    assert min(share._counts[place] for place in tally._places(b"k")) == 0
+def test_what_all_see_alike_outlives_who_counted_it() -> None:
+    whole = Tally(3, exact=False)
+    here, there = taken(whole), taken(whole)
+    there.add(b"bytes", 1 << 40)
+    whole.give_back(there)
+    assert here.total(b"bytes") == 1 << 40
+    successor = taken(whole)
+    successor.add(b"bytes", 1)
+    taken(whole)
+    assert here.total(b"bytes") == successor.total(b"bytes") == (1 << 40) + 1

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from rawlog.taps.housekeeper import NAME
 from tests.support.dovecot import free_ports
 from tests.support.gateway import Record, eventually, records
 from tests.support.peer import SECONDS
@@ -195,8 +196,12 @@ class Serving:
 
     def workers(self) -> list[int]:
         """The process ids of the workers."""
+        return [pid for pid, name in self.children() if name != NAME]
+
+    def children(self) -> list[tuple[int, str]]:
+        """The process ids of the master's children, and what they are called."""
         asked = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(word) for word in asked.split()]
+        return [(int(pid), Path(f"/proc/{pid}/comm").read_text().strip()) for pid in asked.split()]
 
     def await_log(self, pattern: str) -> re.Match[str]:
         """Wait until the log holds the pattern."""

@@ -6,7 +6,6 @@ Knows: its options, and the report. Must not know: which recordings have to go (
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from rawlog.errors import ConfigError, RawlogError
-from rawlog.recorder.housekeeping import Limits, choose
+from rawlog.recorder.housekeeping import Limits, capacity_of, choose, limits_of
 from rawlog.recorder.roots import roots
 from rawlog.recorder.stock import Lying, is_busy, lying_at, remove
 from rawlog.settings.loader import DEFAULT_FILE, load
@@ -23,8 +22,10 @@ from rawlog.settings.values import parse_size, parse_space, parse_time, show_siz
 
 DESCRIPTION = """\
 Removes recordings: those older than rawlog_keep, then the oldest of a user who has more than rawlog_max_user_size, then
-the oldest of all beyond rawlog_max_total_size. Without DIR, in the directories of the configuration; with DIR, in these
-and below, by the limits given here. A user's recordings are those in one directory below DIR.
+the oldest of all beyond rawlog_max_total_size, then the oldest until rawlog_min_free_space is free. Without DIR, in the
+directories of the configuration; with DIR, in these and below, by the limits given here. A user's recordings are those
+in one directory below DIR. (`rawlog serve` does this by itself, once a minute, but for the free space: there recording
+stops instead.)
 
 Only files with the names of recordings are removed, never one that is being written, never through a link.
 """
@@ -34,7 +35,12 @@ EXAMPLES = """\
   rawlog prune --max-user-size 1G /var/lib/rawlog
 """
 
-_WHY = {"age": "too old", "user": "beyond the room of a user", "total": "beyond the room of all"}
+_WHY = {
+    "age": "too old",
+    "user": "beyond the room of a user",
+    "total": "beyond the room of all",
+    "free": "too little is free on the file system",
+}
 _T = TypeVar("_T")
 
 
@@ -45,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", metavar="TIME", help="remove what was last changed longer ago: 7d, 12 hours")
     parser.add_argument("--max-user-size", metavar="SIZE", help="most bytes of one user's recordings: 1G")
     parser.add_argument("--max-size", metavar="SIZE", help="most bytes of all, or a share of the file system: 4G, 10%%")
+    parser.add_argument("--min-free", metavar="SIZE", help="what is to be free on the file system: 2G, 5%%")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
 
@@ -54,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     limits, found = _limits(options), {item.path: item for item in _found(options, failures.append)}
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # should a file be opened in the moment when its lease is tried
     now = time.time()
-    going = choose(found.values(), limits, now=now, busy=lambda item: is_busy(item, now), capacity=_capacity)
+    going = choose(found.values(), limits, now=now, busy=lambda item: is_busy(item, now), capacity=capacity_of)
     removed, size = 0, 0
     for one in going:
         try:
@@ -81,14 +88,15 @@ def _limits(options: argparse.Namespace) -> Limits:
     base = Limits()
     if options.config or not options.dirs:
         settings = load(options.config or DEFAULT_FILE).settings
-        base = Limits(settings.rawlog_keep, settings.rawlog_max_user_size, settings.rawlog_max_total_size)
-    elif not (options.keep or options.max_user_size or options.max_size):
+        base = limits_of(settings)
+    elif not (options.keep or options.max_user_size or options.max_size or options.min_free):
         keep = DEFAULTS.rawlog_keep or 0
         raise ConfigError(f"no limit is given; say what may go, as in --keep {keep // 86400}d, or give -c FILE")
     return Limits(
         _parsed("--keep", options.keep, parse_time, base.keep),
         _parsed("--max-user-size", options.max_user_size, parse_size, base.user_size),
         _parsed("--max-size", options.max_size, parse_space, base.total_size),
+        _parsed("--min-free", options.min_free, parse_space, base.min_free),
     )
 
 
@@ -108,9 +116,3 @@ def _found(options: argparse.Namespace, fail: Callable[[RawlogError], None]) -> 
     if not options.dirs:
         for directory, own in roots(load(options.config or DEFAULT_FILE)):
             yield from lying_at(directory, fail, below=False, own=own)
-
-
-def _capacity(item: Lying) -> int:
-    """Bytes of the file system that a recording lies on."""
-    answer = os.statvfs(item.top)
-    return answer.f_blocks * answer.f_frsize

@@ -10,6 +10,8 @@ import logging
 import logging.handlers
 import sys
 
+from rawlog.engine.confine import confine
+from rawlog.engine.roles import master
 from rawlog.errors import ConfigError
 from rawlog.settings.configuration import Configuration
 from rawlog.settings.loader import DEFAULT_FILE, load
@@ -42,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
             log.warning(warning)
         return configuration
 
-    Daemon(read, log.info).run()
+    daemon = Daemon(read, log.info)
+    confine(master())
+    daemon.run()
     return 0
 
 

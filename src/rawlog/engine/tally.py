@@ -18,73 +18,79 @@ ROW = 1 << 16
 """Counts in a row: 4,000 clients of a busy service leave nine of ten free."""
 
 _ROWS = 2
-_SHARE = ROW * _ROWS
-_MOST = 0xFFFF
 
 
 class Tally:
-    """All the shares. Made by the parent of those who count, who all see the same memory."""
+    """All the shares. Made by the parent of those who count, who all see the same memory.
 
-    def __init__(self, shares: int = SHARES) -> None:
+    ``exact``: what a process counts itself is kept by its full key. Otherwise all see the same numbers.
+    """
+
+    def __init__(self, shares: int = SHARES, row: int = ROW, *, exact: bool = True) -> None:
+        self._exact = exact
+        self._free = list(range(shares))
         self._used = memoryview(mmap.mmap(-1, shares)).cast("B")
-        self._counts = memoryview(mmap.mmap(-1, shares * _SHARE * 2)).cast("H")
+        self._counts = memoryview(mmap.mmap(-1, shares * row * _ROWS * 8)).cast("q")
+        self._row = row
 
     def take(self) -> Share | None:
         """A share for one process, before it is forked; None when there is none left: it has to count by itself."""
-        for number, used in enumerate(self._used):
-            if not used:
-                self._used[number] = 1
-                return Share(self._used, self._counts, number)
-        return None
+        if not self._free:
+            return None
+        number = self._free.pop(0)
+        self._used[number] = 1
+        return Share(self._used, self._counts, number, self._row, exact=self._exact)
 
     def give_back(self, share: Share | None) -> None:
-        """The process of this share has ended: what it counted counts no more."""
+        """The process of this share has ended. Where it counted exactly, that counts no more; else it stays."""
         if share is None:
             return
-        begin = share.number * _SHARE
-        self._counts[begin : begin + _SHARE] = memoryview(bytes(_SHARE * 2)).cast("H")
-        self._used[share.number] = 0
+        if self._exact:
+            size = self._row * _ROWS
+            begin = share.number * size
+            self._counts[begin : begin + size] = memoryview(bytes(size * 8)).cast("q")
+            self._used[share.number] = 0
+        self._free.append(share.number)
 
 
 class Share:
     """What one process counts. ``number`` is its place."""
 
-    def __init__(self, used: memoryview, counts: memoryview, number: int) -> None:
+    def __init__(self, used: memoryview, counts: memoryview, number: int, row: int, *, exact: bool) -> None:
         self.number = number
         self._used = used
         self._counts = counts
-        self._own: dict[bytes, int] = {}
+        self._row = row
+        self._own: dict[bytes, int] | None = {} if exact else None
 
     def add(self, key: bytes, change: int) -> None:
-        """Count up (1) or down (-1)."""
-        own = self._own.get(key, 0) + change
-        if own > 0:
-            self._own[key] = own
-        else:
-            self._own.pop(key, None)
-        for place in _places(key):
-            at = self.number * _SHARE + place
-            self._counts[at] = min(max(self._counts[at] + change, 0), _MOST)
+        """Count up, or down again."""
+        if self._own is not None:
+            self._own[key] = own = self._own.get(key, 0) + change
+            if not own:
+                del self._own[key]
+        base = self.number * self._row * _ROWS
+        for place in self._places(key):
+            self._counts[base + place] += change
 
     def total(self, key: bytes) -> int:
         """What all processes have counted for a key."""
-        first, second = _places(key)
-        total = self._own.get(key, 0)
+        first, second = self._places(key)
+        total = 0 if self._own is None else self._own.get(key, 0)
         for number, used in enumerate(self._used):
-            if used and number != self.number:
-                base = number * _SHARE
+            if used and (number != self.number or self._own is None):
+                base = number * self._row * _ROWS
                 total += min(self._counts[base + first], self._counts[base + second])
         return total
+
+    def _places(self, key: bytes) -> tuple[int, int]:
+        """Where a key is counted, in each row. The hash is random, and the same in all forks."""
+        mixed = hash(key)
+        return mixed % self._row, self._row + (mixed >> 20) % self._row
 
 
 def alone() -> Share:
     """For a process that counts by itself."""
-    share = Tally(1).take()
+    share = Tally(1, 1).take()
     assert share is not None
     return share
-
-
-def _places(key: bytes) -> tuple[int, int]:
-    """Where a key is counted, in each row. The hash is random, and the same in all forks."""
-    mixed = hash(key)
-    return mixed % ROW, ROW + (mixed >> 20) % ROW

@@ -105,6 +105,11 @@ def _become_quiet(orders: socket.socket) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     keep_only({0, 1, 2, orders.fileno()})
     os.chdir("/")
+    from rawlog.engine.confine import close_to_others, confine  # here, so that the service does not carry it along
+    from rawlog.engine.roles import keeping
+
+    close_to_others()
+    confine(keeping())
 
 
 def _tend(orders: socket.socket, count: int) -> None:

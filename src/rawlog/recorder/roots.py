@@ -35,13 +35,13 @@ _OWN = (frozenset(("user",)), frozenset(("home",)), frozenset(("auth_user",)), f
 
 
 def templates(configuration: Configuration) -> list[Template]:
-    """The directories as they are set, each once."""
+    """The directories as they are set, each once. A collector (``tcp:``) is none."""
     texts = {
         getattr(settings, name): None
         for settings in (configuration.settings, *configuration.protocols.values())
         for name in SETTINGS
     }
-    return [Template(text) for text in texts if text]
+    return [Template(text) for text in texts if text and not text.startswith("tcp:")]
 
 
 def roots(configuration: Configuration) -> Iterator[tuple[str, bool]]:

@@ -26,6 +26,7 @@ from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.limits import Limit
 from rawlog.recorder.naming import Opened
 from rawlog.recorder.orders import Keepers
+from rawlog.recorder.room import Rooms
 from rawlog.settings.configuration import Configuration, Door, GatewayPlan
 from rawlog.settings.options import RawlogOptions
 from rawlog.settings.userdb import Userdb
@@ -76,7 +77,8 @@ def prepare(configuration: Configuration) -> list[Prepared]:
 class Tools:
     """What the gateways of one worker share. ``keepers`` make files in homes; None where nobody asked for them.
 
-    ``outstanding``: recordings that are on their way to a collector. ``share``: where clients are counted.
+    ``outstanding``: recordings that are on their way to a collector. ``share``: where clients are counted. ``rooms``:
+    what recordings may take together.
     """
 
     loop: Loop
@@ -87,6 +89,7 @@ class Tools:
     share: Share
     handshakes: Handshakes
     refusals: Refusals
+    rooms: Rooms | None = None
 
 
 def gateway_for(prepared: Prepared, configuration: Configuration, tools: Tools) -> Gateway:
@@ -198,6 +201,7 @@ class _Wanted:
             report=self._tools.report,
             debug=self._debug,
             limit=self._limit,
+            rooms=self._tools.rooms,
         )
 
     def _home_target(self, options: RawlogOptions) -> Target:

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from rawlog.engine.loop import Loop
 from rawlog.engine.tally import Share, Tally
 from rawlog.errors import RawlogError
+from rawlog.recorder.roots import templates
 from rawlog.settings.configuration import Configuration
 from rawlog.taps.build import Prepared, doors, prepare
+from rawlog.taps.housekeeper import Housekeeping
 from rawlog.taps.sockets import Sockets
-from rawlog.taps.worker import check_user, count_of, run_worker
+from rawlog.taps.worker import become, check_user, count_of, run_worker
 
 FIRST_RESTART = 0.1  # seconds until a worker that died is replaced, doubled each time up to
 LAST_RESTART = 5.0  # this, so that one that can't start does not eat the machine
@@ -32,11 +34,12 @@ SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 @dataclass
 class _Worker:
-    """A process, its place, and where it counts clients; ``leaving``: it was told to end."""
+    """A process, its place, and where it counts clients and bytes; ``leaving``: it was told to end."""
 
     slot: int
     born: float
-    share: Share | None
+    clients: Share | None
+    written: Share | None
     leaving: bool = False
 
 
@@ -61,7 +64,8 @@ class Daemon:
         self._report = report
         self._state = self._read(None)
         self._loop = Loop()
-        self._tally = Tally()
+        self._clients = Tally()
+        self._housekeeping = Housekeeping(report)
         self._workers: dict[int, _Worker] = {}
         self._delays: dict[int, float] = {}
         self._ending = False
@@ -77,6 +81,7 @@ class Daemon:
         for sentence in self._state.sockets.describe():
             self._report(sentence)
         self._loop.run()
+        self._housekeeping.end()
 
     # -- configuration ------------------------------------------------------------------------------------------
 
@@ -112,6 +117,7 @@ class Daemon:
 
     def _start_all(self) -> None:
         self._delays.clear()
+        self._start_housekeeping()
         for slot in range(self._state.count):
             self._start(slot, self._state)
 
@@ -119,33 +125,32 @@ class Daemon:
         """Fork a worker, unless a reload or the end has come meanwhile."""
         if self._ending or state is not self._state:
             return
-        counts = self._tally.take()
+        clients, written = self._clients.take(), self._housekeeping.written.take()
         # No signal in between: the child would write it into the socket by which signals wake the master.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             pid = os.fork()
             if not pid:
-                self._be_worker(slot, state, counts)
+                self._be_worker(slot, state, clients, written)
         except OSError as error:
-            self._tally.give_back(counts)
+            self._clients.give_back(clients)
+            self._housekeeping.written.give_back(written)
             self._report(f"a worker can't be started: {error.strerror}; trying again")
             self._loop.call_later(LAST_RESTART, lambda: self._start(slot, state))
             return
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._workers[pid] = _Worker(slot, self._loop.monotonic(), counts)
+        self._workers[pid] = _Worker(slot, self._loop.monotonic(), clients, written)
 
-    def _be_worker(self, slot: int, state: _State, counts: Share | None) -> None:
+    def _be_worker(self, slot: int, state: _State, clients: Share | None, written: Share | None) -> None:
         """The child's whole life. Until it listens to signals they end it: it has no conversations yet."""
         code = 1
         try:
-            self._loop.close()
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            os.close(self._alive[1])
+            self._be_child()
             share = state.sockets.share(slot)
             state.sockets.close_all_but(share)
-            run_worker(state.configuration, state.prepared, share, self._alive[0], self._report, counts)
+            rooms = self._housekeeping.rooms(state.configuration, written)
+            run_worker(state.configuration, state.prepared, share, self._alive[0], self._report, clients, rooms)
             code = 0
         except RawlogError as error:
             self._report(f"worker: {error}")
@@ -153,6 +158,33 @@ class Daemon:
             self._report(f"worker: it crashed; please report this:\n{traceback.format_exc()}")
         finally:
             os._exit(code)
+
+    def _be_child(self) -> None:
+        """Leave nothing of the master in a process that was forked from it."""
+        self._loop.close()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        os.close(self._alive[1])
+
+    def _start_housekeeping(self) -> None:
+        """Fork the housekeeper, for the configuration in force."""
+        configuration = self._state.configuration
+
+        def prepare() -> None:
+            self._be_child()
+            self._state.sockets.close_all_but({})
+            become(configuration.settings.rawlog_user)
+
+        self._housekeeping.end()
+        if self._ending or not templates(configuration):
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            self._housekeeping.start(configuration, self._alive[0], prepare)
+        except OSError as error:
+            self._report(f"housekeeping can't be started: {error.strerror}; recordings are not removed")
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _reap(self) -> None:
         while True:
@@ -164,12 +196,19 @@ class Daemon:
                 break
             worker = self._workers.pop(pid, None)
             if worker is None:
+                self._housekeeper_ended(pid)
                 continue
-            self._tally.give_back(worker.share)
+            self._clients.give_back(worker.clients)
+            self._housekeeping.written.give_back(worker.written)
             if not worker.leaving:
                 self._bring_back(pid, status, worker)
         if self._ending and not self._workers:
             self._loop.stop()
+
+    def _housekeeper_ended(self, pid: int) -> None:
+        if self._housekeeping.ended(pid) and not self._ending:
+            self._report("housekeeping has ended; starting it again")
+            self._loop.call_later(LAST_RESTART, self._start_housekeeping)
 
     def _bring_back(self, pid: int, status: int, worker: _Worker) -> None:
         lived = self._loop.monotonic() - worker.born

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from rawlog.engine.confine import close_to_others
 from rawlog.engine.ledger import Journal, Ledger
 from rawlog.engine.relay import Limits
 from rawlog.errors import FormatError
@@ -23,7 +24,7 @@ from rawlog.taps.holder import Holder
 from rawlog.taps.holder_memory import Memory, recall
 from rawlog.taps.holder_renewal import SIGNALS
 from rawlog.taps.postlogin_child import say
-from rawlog.taps.postlogin_process import close_to_others, settle_memory
+from rawlog.taps.postlogin_process import settle_memory
 
 Report = Callable[[str], None]
 

@@ -14,6 +14,8 @@ import os
 import pwd
 import resource
 
+from rawlog.engine.confine import close_to_others
+
 USERS = ("rawlog", "nobody")
 """Who the service becomes when it was started by root: the first one there is. An own user, ``rawlog``, is better:
 what other programs do as ``nobody`` could signal us."""
@@ -28,7 +30,6 @@ GC_THRESHOLD = 20_000
 """New objects until the collector looks at them; a login makes some hundred, and leaves no circles behind."""
 
 _MALLOPT = ((-3, 32 << 20), (-1, 64 << 20), (-2, 1 << 20))  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
-_PR_SET_DUMPABLE = 4
 
 
 def settle_memory() -> bool:
@@ -73,14 +74,6 @@ def give_up_root() -> str:
         os.setuid(0)
         raise RuntimeError("root was given up and can be had again")
     return name
-
-
-def close_to_others() -> None:
-    """No core dumps, and nobody else may look into our memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _unprivileged() -> tuple[str, int, int]:

@@ -14,8 +14,10 @@ import socket
 import stat
 from collections.abc import Callable
 
+from rawlog.engine.confine import confine
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits
+from rawlog.engine.roles import reborn, relaying
 from rawlog.errors import RawlogError
 from rawlog.recorder.keeper import start_keepers
 from rawlog.recorder.orders import Keepers
@@ -47,6 +49,7 @@ def serve_under_master(options: PostLoginOptions, report: Callable[[str], None],
     service.door.on_idle = loop.stop
     end_on_signals(loop, service)
     master.attend()
+    confine(reborn(relaying()) if options.unbreakable else relaying())
     loop.run()
     service.flush()
 

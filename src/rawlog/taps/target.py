@@ -20,6 +20,8 @@ from rawlog.recorder.limits import Limit
 from rawlog.recorder.naming import Opened, open_pair, open_single, stamped_stems
 from rawlog.recorder.orders import Keepers
 from rawlog.recorder.recorder import Recorder
+from rawlog.recorder.room import Rooms
+from rawlog.recorder.roots import is_own
 from rawlog.settings.options import RawlogOptions
 from rawlog.settings.variables import Template
 
@@ -37,7 +39,7 @@ class Target:
 
     ``create``: directories that are missing are made (0700); otherwise the directory is the switch, as in Dovecot.
     ``report`` gets the sentences of recorders, and of why nothing is recorded; with ``debug`` also when nobody asked
-    for a recording. ``limit`` makes the limits of a recording.
+    for a recording. ``limit`` makes the limits of a recording, ``rooms`` adds those that it shares with others.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Target:
         create: bool = False,
         debug: bool = True,
         limit: Callable[[Opened], Limit] | None = None,
+        rooms: Rooms | None = None,
     ) -> None:
         self.needs_user = directory is None or not directory.names.isdisjoint(OF_A_USER)
         self._directory = directory
@@ -59,6 +62,7 @@ class Target:
         self._create = create
         self._debug = debug
         self._limit = limit
+        self._rooms = rooms
         self._told: set[str] = set()
 
     def open(self, values: Values, at: int, name: str, answer: Answer, *, instead: Template | None = None) -> None:
@@ -67,14 +71,21 @@ class Target:
         ``instead`` takes the place of the target's own directory.
         """
         directory = instead or self._directory
-        answer(OFF if directory is None else self.recorder(self._open(directory, values, at), name))
+        if directory is None:
+            answer(OFF)
+        else:
+            answer(self.recorder(self._open(directory, values, at), name, own=is_own(directory)))
 
-    def recorder(self, opened: Opened | NotRecorded, name: str) -> tuple[Recorder, str] | NotRecorded:
-        """A recorder on open files; when there are none, reports why."""
+    def recorder(
+        self, opened: Opened | NotRecorded, name: str, *, own: bool = False
+    ) -> tuple[Recorder, str] | NotRecorded:
+        """A recorder on open files; when there are none, reports why. ``own``: their directory is one user's."""
         if isinstance(opened, NotRecorded):
             self._not_recorded(opened)
             return opened
         limit = self._limit(opened) if self._limit else None
+        if self._rooms is not None:
+            limit = self._rooms.limit(limit or Limit(0), opened.path, opened.sinks, own=own)
         recorder = Recorder(
             self._encoder(), opened.sinks, name=name, report=self._report, flusher=self._flusher, limit=limit
         )

@@ -12,12 +12,16 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from rawlog.engine.confine import Rules, close_to_others, confine
 from rawlog.engine.loop import READ, Loop
+from rawlog.engine.roles import reborn
 from rawlog.engine.tally import Share, alone
 from rawlog.errors import RawlogError
+from rawlog.recorder.confinement import serving
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.keeper import start_keepers
 from rawlog.recorder.orders import Keepers
+from rawlog.recorder.room import Rooms
 from rawlog.settings.configuration import Configuration, Door
 from rawlog.settings.model import Settings
 from rawlog.taps.admission import Handshakes
@@ -26,7 +30,7 @@ from rawlog.taps.collectors import Outstanding
 from rawlog.taps.ending import Place, drain, end_on_signals
 from rawlog.taps.gateway import CONVERSATIONS_LIMIT, Gateway
 from rawlog.taps.logins import Logins
-from rawlog.taps.postlogin_process import close_to_others, make_room, settle_memory
+from rawlog.taps.postlogin_process import make_room, settle_memory
 from rawlog.taps.refusals import Refusals
 
 
@@ -37,10 +41,11 @@ def run_worker(
     master_alive: int,
     report: Callable[[str], None],
     share: Share | None = None,
+    rooms: Rooms | None = None,
 ) -> None:
     """Give up root; serve until SIGTERM (drain), SIGINT (end), or until ``master_alive`` says that nobody is there.
 
-    ``share``: where clients are counted together with other workers.
+    ``share``: where clients are counted together with other workers. ``rooms``: what recordings may take together.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     make_room(CONVERSATIONS_LIMIT)
@@ -54,7 +59,8 @@ def run_worker(
     outstanding = Outstanding()
     keepers = None if orders is None else Keepers(loop, orders)
     handshakes = Handshakes(loop, _handshakes(configuration.settings))
-    tools = Tools(loop, flusher, keepers, report, outstanding, share or alone(), handshakes, Refusals(loop, report))
+    refusals = Refusals(loop, report)
+    tools = Tools(loop, flusher, keepers, report, outstanding, share or alone(), handshakes, refusals, rooms)
     places: list[Place] = [_gateway(each, configuration, tools, sockets) for each in prepared]
     for plan in logins:
         assert keepers is not None
@@ -70,8 +76,18 @@ def run_worker(
 
     loop.register(master_alive, orphaned, READ)
     settle_memory()
+    confine(_rules(configuration, prepared))
     loop.run()
     flusher.flush()
+
+
+def _rules(configuration: Configuration, prepared: Sequence[Prepared]) -> Rules:
+    """What is left to a worker: files of recordings, and the servers behind it."""
+    ends = [end for each in prepared for end in (*each.endpoints, *(each.collector or ()))]
+    ports = {int(end.address[1]) for end in ends if end.family != socket.AF_UNIX}
+    before = [each.plan.prelogin_directory for each in prepared if each.plan.prelogin_directory]
+    rules = serving(configuration, before, ports)
+    return reborn(rules) if configuration.settings.rawlog_relay == "unbreakable" else rules
 
 
 def count_of(settings: Settings) -> int:
