@@ -19,6 +19,7 @@ FLOORS = {
     "cli": 6,
     "taps": 5,
     "demo": 5,
+    "web": 5,
     "recorder": 4,
     "views": 4,
     "replay": 4,

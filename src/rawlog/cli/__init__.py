@@ -28,6 +28,7 @@ COMMANDS = {
     "merge": "print several recordings on one time line",
     "search": "find exchanges by user, command, status, latency or text",
     "stats": "count commands, errors and latencies by command, user or software",
+    "web": "show recordings in the browser, also while they are made",
     "export": "hand recordings over: pcapng, HTML, messages, JSON, Parquet, other formats",
     "redact": "copy recordings without their secrets, to show them to others",
     "forget": "remove everything that was recorded of one user",

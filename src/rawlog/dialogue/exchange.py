@@ -11,6 +11,7 @@ known: without times the exchanges have none, and where one side is missing they
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 
 from rawlog.dialogue.exchange_imap import ImapPairing
 from rawlog.dialogue.exchange_pairing import Pairing
@@ -70,6 +71,12 @@ class Pairer:
         self._take(self._pieces.end())
         self._pairing.end()
         return self._pairing.give()
+
+    def unfinished(self) -> list[Exchange]:
+        """The exchanges that are not complete, as they are now; the conversation may go on."""
+        pairing = deepcopy(self._pairing)
+        pairing.end()
+        return pairing.give()
 
     def _take(self, pieces: list[Piece]) -> None:
         for piece in pieces:

@@ -31,17 +31,21 @@ class NotARecordingError(Exception):
 
 @dataclass(slots=True)
 class GrowingFile:
-    """A file: ``seen`` bytes were there before the following began, ``taken`` are read."""
+    """A file: ``seen`` bytes were there before the following began, ``taken`` are read.
+
+    ``direction`` says which half of a pair it is where its name doesn't.
+    """
 
     path: str
     seen: int = 0
     taken: int = 0
+    direction: Direction | None = None
 
     @property
     def half(self) -> Direction | None:
         """Which half of a pair it is, None for all in one."""
         name = parse_name(self.path.rpartition("/")[2])
-        return name.direction if name else None
+        return name.direction if name else self.direction
 
 
 class GrowingRecording:
@@ -92,13 +96,13 @@ class GrowingRecording:
             file.seen = min(file.seen, file.taken)  # it has been cut
             return []
         if file.path not in self._decoders:
-            self._decoders[file.path] = _decoder(file, piece)
+            self._decoders[file.path] = decoder_for(file, piece)
         file.taken += len(piece)
         return list(self._decoders[file.path].feed(piece))
 
 
-def _decoder(file: GrowingFile, head: bytes) -> Decoder:
-    """The decoder for a file that begins with ``head``."""
+def decoder_for(file: GrowingFile, head: bytes) -> Decoder:
+    """The decoder for a file that begins with ``head``. Raises NotARecordingError when that is no recording."""
     if head.startswith(MAGIC):
         return NativeDecoder(name=file.path)
     if COMBINED_HEAD.match(head):

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal, Protocol
 
+from rawlog.dialogue.beginning import Beginning
 from rawlog.dialogue.exchange import Exchange, Pairer
-from rawlog.dialogue.exchange_pieces import LOOK
-from rawlog.events import Chunk, Direction, Event, Mark, Recording
+from rawlog.events import Direction, Event, Mark, Recording
 from rawlog.protocols.framing import Framer
-from rawlog.protocols.guess import guess_protocol
 from rawlog.protocols.registry import FRAMERS
 from rawlog.views.exchanges import ExchangeLines, exchange_json
 from rawlog.views.jsonl import json_lines
@@ -57,8 +56,8 @@ class Live:
         self._user = ""
         self._framer: Framer | None = None
         self._lines: Lines | None = None
-        self._first: list[tuple[Event, bool]] = []
-        self._heads = dict.fromkeys(Direction, b"")
+        self._beginning = Beginning()
+        self._olds: list[bool] = []  # of the events in it, which are old
 
     @property
     def user(self) -> str:
@@ -70,10 +69,8 @@ class Live:
         if isinstance(event, Mark) and event.name == "login":
             self._user = event.detail.get("user", "")
         if self._lines is None:
-            self._first.append((event, old))
-            if isinstance(event, Chunk):
-                self._heads[event.direction] += event.data
-            return self._begin() if self._knows_enough() else []
+            self._olds.append(old)
+            return self._begin() if self._beginning.take(event) else []
         lines = list(self._lines.feed(event))
         return [] if old else lines
 
@@ -82,15 +79,9 @@ class Live:
         lines = self._begin() if self._lines is None else []
         return [*lines, *(self._lines.end() if self._lines else ())]
 
-    def _knows_enough(self) -> bool:
-        protocol, client = guess_protocol(self._heads[Direction.IN], self._heads[Direction.OUT])
-        # SMTP and LMTP greet alike: the client's first word tells.
-        return len(self._first) >= LOOK or (protocol is not None and (protocol != "smtp" or bool(self._heads[client])))
-
     def _begin(self) -> list[str]:
-        protocol, client = guess_protocol(self._heads[Direction.IN], self._heads[Direction.OUT])
-        self._lines = self._made(protocol, client)
-        first, self._first = self._first, []
+        self._lines = self._made(*self._beginning.told())
+        first = zip(self._beginning.events, self._olds, strict=True)
         return [line for event, old in first for line in self.feed(event, old=old)]
 
     def _made(self, protocol: str | None, client: Direction) -> Lines:

@@ -1,0 +1,95 @@
+"""Any stretch of one side of a recording, without reading all that precedes it.
+
+Knows: that a decoder can be copied, so that reading can begin again where it has been before. Must not know: what the
+bytes mean, what is secret in them; offsets are those of the stream of one direction, as everywhere in the house.
+
+The first time, everything up to the stretch is decoded; on the way a copy of the decoder is put aside every megabyte.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+from rawlog.errors import RawlogError
+from rawlog.events import Chunk, Direction, Event
+from rawlog.formats.base import Decoder
+from rawlog.reading.follow_recording import GrowingFile, NotARecordingError, decoder_for
+from rawlog.reading.source import PIECE_SIZE, unreadable
+
+GRAIN = 1 << 20
+"""Bytes of a file between two copies of the decoder: decoding them takes a few milliseconds, a copy little memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Up to ``offset`` of the file ``decoder`` has given so much of each direction."""
+
+    offset: int
+    given: dict[Direction, int]
+    decoder: Decoder
+
+
+def files_of(name: str) -> list[GrowingFile]:
+    """The files of a recording as far as they are there: its name is the path of the only one, or the stem of a pair.
+
+    A file that is called ``.in`` or ``.out`` alone is a half, unless its content says that it is all in one.
+    """
+    if Path(name).is_file():
+        suffix = Path(name).suffix[1:]
+        return [GrowingFile(name, direction=Direction(suffix) if suffix in ("in", "out") else None)]
+    halves = [GrowingFile(f"{name}.{direction.value}", direction=direction) for direction in Direction]
+    return [half for half in halves if Path(half.path).is_file()]
+
+
+class Stretches:
+    """The bytes of the recording ``name``, piece by piece."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._places: dict[str, list[_Place]] = {}
+
+    def read(self, direction: Direction, start: int, end: int) -> Iterator[Chunk]:
+        """The bytes from ``start`` to ``end``, as far as they are there, with their times. Raises RawlogError."""
+        for file in files_of(self._name):
+            if file.half in (None, direction):
+                try:
+                    yield from self._read(file, direction, start, end)
+                except OSError as error:
+                    raise unreadable(file.path, error) from None
+                except NotARecordingError:
+                    raise RawlogError(f"{file.path}: not a recording") from None
+
+    def _read(self, file: GrowingFile, direction: Direction, start: int, end: int) -> Iterator[Chunk]:
+        with open(file.path, "rb", buffering=0) as source:
+            places = self._places.get(file.path)
+            if places is None:
+                decoder = decoder_for(file, source.read(PIECE_SIZE))
+                places = self._places[file.path] = [_Place(0, dict.fromkeys(Direction, 0), decoder)]
+            place = places[bisect_right(places, start, key=lambda place: place.given[direction]) - 1]
+            offset, given, decoder = place.offset, dict(place.given), deepcopy(place.decoder)
+            source.seek(offset)
+            while given[direction] < end and (piece := source.read(PIECE_SIZE)):
+                yield from _cut(decoder.feed(piece), given, direction, start, end)
+                offset += len(piece)
+                if offset >= places[-1].offset + GRAIN:
+                    places.append(_Place(offset, dict(given), deepcopy(decoder)))
+            if given[direction] < end:
+                yield from _cut(decoder.end(), given, direction, start, end)
+
+
+def _cut(
+    events: Sequence[Event], given: dict[Direction, int], direction: Direction, start: int, end: int
+) -> Iterator[Chunk]:
+    """What lies between ``start`` and ``end`` of some events; counts them in ``given``."""
+    found = []
+    for event in events:
+        if isinstance(event, Chunk):
+            at = given[event.direction]
+            given[event.direction] = at + len(event.data)
+            if event.direction is direction and at < end and at + len(event.data) > start:
+                found.append(Chunk(event.at, direction, event.data[max(0, start - at) : end - at]))
+    yield from found

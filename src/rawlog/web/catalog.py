@@ -1,0 +1,158 @@
+"""Which conversations there are, and what is known of each; kept up to date while they go on.
+
+Knows: the shelf (reading/shelf.py), which remembers what was found out about recordings, and the follower, which tells
+what is added to them. Must not know: HTTP, filters. A thread does the work; others read ``entries`` meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rawlog.dialogue.exchange_summary import EDITION, Summary
+from rawlog.errors import RawlogError
+from rawlog.reading.follow import ACTIVE_LIMIT, Follower, News
+from rawlog.reading.shelf import Shelf, items_at
+from rawlog.views.listing import listed, note
+from rawlog.web.live_summary import LiveSummary
+
+POLL = 0.5
+"""Seconds between two looks at what has been added."""
+
+RESCAN = 60
+"""Seconds between two looks at what is gone; for that all directories are read."""
+
+LIVE = 30_000_000
+"""Microseconds after its last byte for which a conversation is shown as going on."""
+
+PROBLEMS_LIMIT = 100
+"""Sentences about what could not be read that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One conversation. ``name`` is its path; ``summary`` is None until it has been read.
+
+    ``grown`` is when something was added, in microseconds since the epoch; 0: not since the catalog was opened.
+    """
+
+    id: str
+    name: str
+    summary: Summary | None = None
+    grown: int = 0
+
+
+class Catalog:
+    """The conversations at some places. ``version`` counts the changes.
+
+    Raises RawlogError when there is no such place.
+    """
+
+    def __init__(self, places: Iterable[str], shelf: Path | None) -> None:
+        self._places = [str(Path(place).resolve()) for place in places]
+        for place, given in zip(self._places, places, strict=True):
+            if not any(Path(path).exists() for path in (place, f"{place}.in", f"{place}.out")):
+                raise RawlogError(f"{given}: no such file or directory; check the path")
+        self.version = 0
+        self.entries: dict[str, Entry] = {}  # by id
+        self.problems: list[str] = []
+        self.reading: tuple[int, int] | None = (0, 0)  # so many of how many are read; None: all
+        self._shelf = shelf
+        self._key = secrets.token_bytes(32)
+        self._live: dict[str, LiveSummary] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rawlog-catalog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read and to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow no more."""
+        self._stopped.set()
+        self._thread.join(5)
+
+    def id_of(self, name: str) -> str:
+        """What a page calls a recording. It says nothing about the path, and nobody can make one up."""
+        return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), key=self._key, digest_size=9).hexdigest()
+
+    def below(self, name: str) -> str:
+        """A path relative to the place it lies in."""
+        for place in self._places:
+            if name.startswith(f"{place}/"):
+                return name[len(place) + 1 :]
+        return Path(name).name
+
+    # -- in the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        follower = Follower(self._places, now=_now(), everything=False, fail=self._fail)
+        self._read()
+        scanned = time.monotonic()
+        while not self._stopped.wait(POLL):
+            self._take(follower.poll(_now()))
+            if time.monotonic() - scanned > RESCAN:
+                self._forget()
+                scanned = time.monotonic()
+
+    def _read(self) -> None:
+        """Everything that is there at first."""
+        names = self._names()
+        for name in names:
+            self._put(Entry(self.id_of(name), name))
+        shelf = Shelf(self._shelf, edition=EDITION)
+        for name, noted in shelf.notes(self._places, note, tell=self._tell, fail=self._fail):
+            self._put(Entry(self.id_of(name), name, listed(name, noted).summary))
+            if self._stopped.is_set():
+                break
+        shelf.close()
+        self.reading = None
+        self.version += 1
+
+    def _names(self) -> list[str]:
+        """The recordings whose names tell that they are some."""
+        return [item.name for place in self._places for item in items_at(place, self._fail) if item.sure]
+
+    def _forget(self) -> None:
+        """Conversations whose files are gone."""
+        there = {item.name for place in self._places for item in items_at(place, self._fail)}
+        for entry in [entry for entry in self.entries.values() if entry.name not in there]:
+            self.entries = {id_: one for id_, one in self.entries.items() if id_ != entry.id}
+            self.version += 1
+
+    def _take(self, news: Iterable[News]) -> None:
+        """What has been added."""
+        grown = set()
+        for one in news:
+            live = self._live.pop(one.name, None)
+            if live is None or one.first:
+                live = LiveSummary()
+            self._live[one.name] = live
+            if len(self._live) > 2 * ACTIVE_LIMIT:
+                del self._live[next(iter(self._live))]
+            live.feed(one.event)
+            grown.add(one.name)
+        for name in grown & self._live.keys():
+            self._put(Entry(self.id_of(name), name, replace(self._live[name].summary), _now()))
+
+    def _put(self, entry: Entry) -> None:
+        self.entries[entry.id] = entry
+        self.version += 1
+
+    def _tell(self, done: int, of: int) -> None:
+        self.reading = done, of
+        self.version += 1
+
+    def _fail(self, error: RawlogError) -> None:
+        if len(self.problems) < PROBLEMS_LIMIT:
+            self.problems.append(str(error))
+        self.version += 1
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
