@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rawlog.engine.pipes import why_not
 from rawlog.engine.relay import Limits
 from rawlog.events import Direction
 from rawlog.taps import unbreakable
+from rawlog.taps.holder import Holder
 from rawlog.taps.unbreakable import Unbreakable
 from rawlog.taps.unbreakable_place import Card
 
@@ -32,9 +34,10 @@ class Front:
         self.place = place
         self.house = Unbreakable(self.loop, Door(), limits=Limits(), report=self.reports.append)
         self.said: list[str] = []
+        self.kept: list[socket.socket] = []
         self.ends: list[tuple[socket.socket, socket.socket]] = []
 
-    def offer(self, name: str, *, card: Card | None = None) -> None:
+    def offer(self, name: str, *, card: Card | None = None, keep: bool = False) -> None:
         client, theirs = socket.socketpair()
         server, ours = socket.socketpair()
         path = str(self.place / name)
@@ -46,6 +49,9 @@ class Front:
 
         def taken(yes: bool) -> None:
             self.said.append(f"{name} {'taken' if yes else 'refused'}")
+            if keep and not yes:
+                self.kept += [theirs, ours]
+                return
             theirs.close()
             ours.close()
             os.close(file)
@@ -72,9 +78,8 @@ class Front:
 def front(tmp_path: Path) -> Iterator[Front]:
     front = Front(tmp_path)
     yield front
-    for client, server in front.ends:
-        client.close()
-        server.close()
+    for sock in [*front.kept, *(end for pair in front.ends for end in pair)]:
+        sock.close()
     front.house.close()
     if front.house._pid:
         os.waitpid(front.house._pid, 0)
@@ -118,6 +123,36 @@ def test_when_the_holder_dies_all_count_as_ended_and_the_next_gets_a_new_one(
     assert front.house._pid != first
     assert len(front.reports) == 1
     assert "holder of conversations has died" in front.reports[0]
+
+
+@needs_pipes
+def test_a_holder_that_dies_before_its_answer_leaves_the_conversation_to_the_service(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say = Holder._say
+
+    def die(self: Holder) -> None:
+        if b"A" in self._outgoing:
+            (front.place / "worker").write_text(str(self.pid))
+            os._exit(9)
+        say(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Holder, "_say", die)
+        front.offer("one", keep=True)
+    front.until("one refused")
+    worker = int((front.place / "worker").read_text())
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{worker}").exists():  # it has nothing to do
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (front.place / "one").write_bytes(b"ours")
+    client, server = front.ends[0]
+    client.sendall(b"for the service")
+    assert front.kept[0].recv(100) == b"for the service"
+    server.sendall(b"too")
+    assert front.kept[1].recv(100) == b"too"
+    assert (front.place / "one").read_bytes() == b"ours"
 
 
 @needs_pipes

@@ -12,7 +12,7 @@ from rawlog.engine.ledger import DONE, LIVE, Journal, Ledger
 from rawlog.engine.pipes import Pipe, open_pipe, why_not
 from rawlog.engine.relay import Limits
 from rawlog.events import Direction
-from rawlog.taps.unbreakable_place import Card, Place
+from rawlog.taps.unbreakable_place import WITHDRAWN, Card, Place
 from rawlog.taps.unbreakable_worker import BUG, SILENT, SILENT_NOW, Worker, die
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"rawlog_relay = unbreakable: {why_not()}")
@@ -63,6 +63,69 @@ def test_what_belongs_to_nobody_is_thrown_away(tmp_path: Path) -> None:
     stage = Stage(tmp_path, b"of a conversation that ended", owner=2 * 1 + 1)
     assert stage.ledger.state(0) == LIVE
     assert stage.talk() == b", hello\n"
+
+
+class Offer:
+    """A worker without a holder, to which a conversation has been offered."""
+
+    def __init__(self, place: Path, last_word: bytes = b"") -> None:
+        self.path = place / "x.in"
+        self.path.write_bytes(b"the service's own")
+        self.client, client = socket.socketpair()
+        self.server, server = socket.socketpair()
+        self.ledger = Ledger(2)
+        self.ledger.clear(1)
+        holder, channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.worker = Worker(self.ledger, channel, [], {}, limits=Limits(), report=print)
+        reader, self.withdrawal = os.pipe()
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        card = Card("rawlog(u)", False, False, True, [(Direction.IN, str(self.path))])
+        socket.send_fds(holder, [b"C" + (1).to_bytes(8, "little") + card.encode()],
+                        [reader, client.fileno(), server.fileno(), file])  # fmt: skip
+        if last_word:
+            holder.send(b"F" + last_word)
+        for fd in (reader, file):
+            os.close(fd)
+        for sock in (holder, client, server):
+            sock.close()
+
+    def run(self) -> None:
+        limit = self.worker.loop.call_later(10, self.worker.loop.stop)
+        self.worker.loop.run()
+        limit.cancel()
+
+
+def test_what_is_offered_is_not_touched_before_it_is_decided(tmp_path: Path) -> None:
+    offer = Offer(tmp_path)
+    offer.worker.loop.call_later(0.1, offer.worker.loop.stop)
+    offer.client.sendall(b"hello\n")
+    offer.run()
+    assert offer.path.read_bytes() == b"the service's own"
+    os.close(offer.withdrawal)
+    offer.client.shutdown(socket.SHUT_WR)
+    offer.server.shutdown(socket.SHUT_WR)
+    offer.run()
+    assert offer.server.recv(100) == b"hello\n"
+    assert offer.path.read_bytes() == b"hello\n"
+    assert offer.ledger.state(1) == DONE
+
+
+def test_what_is_withdrawn_is_let_go(tmp_path: Path) -> None:
+    offer = Offer(tmp_path)
+    os.write(offer.withdrawal, WITHDRAWN)
+    os.close(offer.withdrawal)
+    offer.run()
+    assert offer.path.read_bytes() == b"the service's own"
+    assert offer.client.recv(100) == b""  # nobody has the other end any more
+    assert offer.ledger.state(1) == LIVE
+
+
+def test_all_that_was_told_to_end_ends_what_comes_after(tmp_path: Path) -> None:
+    offer = Offer(tmp_path, b"enough")
+    offer.worker.loop.call_later(0.1, lambda: os.close(offer.withdrawal))
+    offer.run()
+    assert offer.server.recv(100) == b""
+    assert offer.ledger.state(1) == DONE
 
 
 @pytest.mark.parametrize("stage_before", [SILENT_NOW, SILENT])
