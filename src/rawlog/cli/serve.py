@@ -11,7 +11,7 @@ import logging.handlers
 import sys
 
 from rawlog.engine.confine import confine
-from rawlog.engine.roles import master
+from rawlog.engine.roles import master, reborn
 from rawlog.errors import ConfigError
 from rawlog.settings.configuration import Configuration
 from rawlog.settings.loader import DEFAULT_FILE, load
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         return configuration
 
     daemon = Daemon(read, log.info)
-    confine(master())
+    confine(reborn(master()))
     daemon.run()
     return 0
 
