@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -111,8 +111,9 @@ class Account:
             self.place.mkdir()
             family = [server.pid]
             for pid in family:
-                family += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-                (self.place / "cgroup.procs").write_text(str(pid))
+                with suppress(FileNotFoundError, ProcessLookupError):  # the end of a login that is over
+                    family += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+                    (self.place / "cgroup.procs").write_text(str(pid))
 
     def seconds(self) -> float:
         if self.exact:

@@ -234,8 +234,13 @@ def _relay(options: Options, ours: socket, files: list[tuple[str, int, str]]) ->
     """The child: relays until both sides are done. What it holds for itself must not keep a socket open."""
     code = 1
     try:
+        import gc
+
+        gc.disable()  # nothing of what is loaded now will ever be freed
         from rawlog.taps.dropin_relay import relay
 
+        gc.freeze()
+        gc.enable()
         relay(0, ours.detach(), files, stamps=options.stamps, boundaries=options.boundaries, say=say)
         code = 0
     except BaseException as error:
