@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real mail servers and clients that tests/live talks to, where this machine allows it: Debian or Ubuntu,
+# Installs the real mail servers, clients and browser that tests/live talks to, where this machine allows it: Debian or Ubuntu,
 # as root or with sudo that asks no password. Elsewhere it says what is missing, and those tests are skipped.
 # Nothing is started, now or at the next boot. `make test SERVERS=no` leaves the machine as it is.
 set -u

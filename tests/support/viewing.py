@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,15 @@ from rawlog.formats.native import NativeEncoder
 from rawlog.web.app import make_app
 from rawlog.web.catalog import Catalog
 from rawlog.web.guard import LOOPBACK, Keys
+from rawlog.web.server import Address, bound
+from rawlog.web.server import Viewer as Server
 
 IN, OUT = Direction.IN, Direction.OUT
 HERE = "http://127.0.0.1:8000"
 START = 1_795_385_217_000_000
 NAME = "20261122-104500.1.{}"
 PATIENCE = 20
+ANY = Address("127.0.0.1", 0)
 
 
 def eventually(true: Callable[[], bool]) -> None:
@@ -114,3 +118,18 @@ def viewer(*places: Path, login: bool = True) -> Iterator[Viewer]:
             answer = client.post("/session", json={"token": keys.token}, headers={"origin": HERE})
             assert answer.status_code == 204
         yield Viewer(client, catalog, keys)
+
+
+@contextmanager
+def serving(place: Path, address: Address = ANY) -> Iterator[str]:
+    """The address to open of a viewer that runs as the command runs it, in a thread."""
+    with bound(address) as listening:
+        server = Server(Catalog([str(place)], None), listening, address)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield server.url
+        finally:
+            server.stop()
+            thread.join(PATIENCE)
+        assert not thread.is_alive()

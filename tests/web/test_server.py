@@ -6,10 +6,7 @@ import json
 import re
 import socket
 import ssl
-import threading
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,22 +15,7 @@ from rawlog.errors import ConfigError, RawlogError
 from rawlog.web.catalog import Catalog
 from rawlog.web.server import Address, Viewer, bound
 from tests.support.certificates import certificates
-from tests.support.viewing import PATIENCE, small, write
-
-
-@contextmanager
-def serving(place: Path, address: Address) -> Iterator[str]:
-    """The address to open of a viewer that runs."""
-    with bound(address) as listening:
-        viewer = Viewer(Catalog([str(place)], None), listening, address)
-        thread = threading.Thread(target=viewer.run)
-        thread.start()
-        try:
-            yield viewer.url
-        finally:
-            viewer.stop()
-            thread.join(PATIENCE)
-        assert not thread.is_alive()
+from tests.support.viewing import PATIENCE, serving, small, write
 
 
 def enter(url: str, context: ssl.SSLContext | None = None) -> tuple[str, str]:

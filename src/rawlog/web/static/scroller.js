@@ -18,6 +18,7 @@ export class Scroller {
     this.asked = new Set();
     this.drawn = new Map();
     this.opened = new Map(); // number: {element, height}
+    this.wanted = null;
     this.round = 0;
     this.space = el("div.space");
     this.element = el("div.scroller", { tabindex: "0", role: "listbox", "aria-label": label }, this.space);
@@ -133,6 +134,7 @@ export class Scroller {
       this.pages.delete(page);
       this.pages.set(page, rows);
       if (this.pages.size > PAGES_KEPT) this.pages.delete(this.pages.keys().next().value);
+      if (this.wanted !== null && this.row(this.wanted)) this.toggle(this.wanted);
     } finally {
       this.asked.delete(page);
     }
@@ -169,9 +171,10 @@ export class Scroller {
     return this.element.scrollTop + this.element.clientHeight >= this.space.offsetHeight - 2 * this.height;
   }
 
-  /** Open a row, or close it. */
+  /** Open a row, or close it. One that is not there yet is opened when it comes. */
   toggle(number) {
     const row = this.row(number);
+    this.wanted = row ? null : number;
     if (this.opened.has(number)) this.close(number);
     else if (row && this.open) {
       const content = this.open(row, number);
