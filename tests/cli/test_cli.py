@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from rawlog import __version__
 from rawlog.cli import COMMANDS, main
 from rawlog.errors import ConfigError, RawlogError
 from tests.support.peer import SECONDS
+from tests.support.probes import CLOSED, EVERYTHING, READS, Stage, in_a_process, needs_network_rules, own_state
 
 HEAVY = {"ssl", "socket", "logging", "subprocess", "selectors", "asyncio", "threading", "tempfile", "http", "email"}
 
@@ -110,3 +112,31 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         process.stdout.close()
         assert process.wait(SECONDS) in (0, 120)
         assert b"Traceback" not in process.stderr.read()
+
+
+@needs_network_rules
+@pytest.mark.parametrize("command", ["show", "search", "stats"])
+def test_who_only_reads_recordings_can_change_nothing(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, found = Stage(tmp_path), list[object]()
+
+    def mad(options: object) -> int:
+        found.extend([stage.tried(EVERYTHING), own_state()])
+        return 0
+
+    def life() -> list[object]:
+        monkeypatch.setattr(f"rawlog.cli.{command}.run", mad)
+        monkeypatch.setattr(sys, "argv", ["rawlog", command, "x"])
+        main()
+        return found
+
+    assert in_a_process(life) == repr([list(READS), CLOSED])
+
+
+def test_a_command_in_a_program_leaves_the_program_as_it_is(tmp_path: Path) -> None:
+    def life() -> list[str]:
+        main(["show", str(tmp_path)])
+        return Stage(tmp_path).tried(["make a file elsewhere"])
+
+    assert in_a_process(life) == "['make a file elsewhere']"

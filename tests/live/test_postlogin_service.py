@@ -35,6 +35,7 @@ from tests.support.postlogin_service import (
     service_pids,
     starting,
 )
+from tests.support.probes import state_of
 
 pytestmark = pytest.mark.live
 
@@ -108,6 +109,9 @@ def test_the_service_is_not_root_and_its_keepers_hold_no_connection(server: Dove
         (parent,) = children(pid)
         held = [str(entry.readlink()) for entry in Path(f"/proc/{parent}/fd").iterdir()]
         assert sum("socket:" in name for name in held) == 1
+        for each in (pid, parent, *children(parent)):
+            state = state_of(each)
+            assert (state["NoNewPrivs"], state["core"]) == ("1", "0")
 
 
 def test_who_is_not_recorded_keeps_the_own_descriptor(start: Callable[..., DovecotServer]) -> None:

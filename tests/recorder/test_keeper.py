@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.engine.confine import NETWORK_VERSION, landlock_version
 from rawlog.errors import FormatError
 from rawlog.events import Direction
 from rawlog.recorder import keeper
@@ -20,6 +21,7 @@ from rawlog.recorder.directory import NotRecorded
 from rawlog.recorder.keeper import Order, acting_as, carry_out, decode_order, encode_order, start_keepers
 from rawlog.recorder.naming import Opened
 from tests.support.places import NOBODY, STRANGER, shared_directory
+from tests.support.probes import CLOSED, EVERYTHING, Stage, own_state
 
 AT = 1795385217_427810
 ROOT = os.geteuid() == 0
@@ -259,3 +261,19 @@ def test_a_keeper_holds_nothing_of_the_service(home: Path) -> None:
     os.close(held)
     orders.close()
     os.waitpid(parent, 0)
+
+
+def test_a_keeper_can_only_do_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the work it tries what it need not."""
+    stage = Stage(tmp_path)
+    making = {"overwrite a file", "truncate a file", "make a file elsewhere"}  # a home can be anywhere
+
+    def mad(orders: socket.socket, count: int) -> None:
+        worked = stage.tried(EVERYTHING) if landlock_version() >= NETWORK_VERSION else []
+        orders.send(repr([sorted(set(worked) - making), own_state()]).encode())
+
+    monkeypatch.setattr(keeper, "_tend", mad)
+    orders = start_keepers()
+    assert orders.recv(4096).decode() == repr([[], CLOSED])
+    orders.close()
+    os.wait()

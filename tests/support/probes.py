@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -116,9 +117,15 @@ def state_of(pid: int) -> dict[str, str]:
     return {**status, "core": core.split()[4]}
 
 
-def dumpable() -> bool:
-    """Whether this process may be inspected by others of its user."""
-    return bool(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+def own_state() -> dict[str, int]:
+    """The same of this process, which may not be able to ask the file system; ``dumpable``: others may inspect it."""
+    prctl = ctypes.CDLL(None).prctl
+    core = max(resource.getrlimit(resource.RLIMIT_CORE))
+    return {"no_new_privs": prctl(39, 0, 0, 0, 0), "core": core, "dumpable": prctl(3, 0, 0, 0, 0)}
+
+
+CLOSED = {"no_new_privs": 1, "core": 0, "dumpable": 0}
+"""How it is to be."""
 
 
 def _works(probe: Callable[[], object]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rawlog.engine.confine import landlock_version
 from rawlog.settings.loader import loads
-from rawlog.taps.doctor import examine
+from rawlog.taps.doctor import confinement, examine
 from rawlog.taps.doctor_finding import Mark
 
 TEXT = """\
@@ -39,3 +40,10 @@ def test_an_unknown_user_fails(tmp_path) -> None:
     text = TEXT + f"userdb {{ \n  driver = passwd-file\n  args = {tmp_path}/users\n}}\n"
     failures = [finding.sentence for finding in examine(loads(text), "eve") if finding.mark is Mark.FAIL]
     assert any("no userdb knows this user" in sentence for sentence in failures)
+
+
+def test_whether_the_kernel_keeps_processes_to_their_work() -> None:
+    assert list(examine(loads(TEXT), None))[-1] == confinement(landlock_version())
+    assert [confinement(version).mark for version in (0, 1, 3, 4, 7)] == [Mark.WARN] * 3 + [Mark.OK] * 2
+    assert "has no Landlock" in confinement(0).sentence
+    assert "not to their connections" in confinement(3).sentence

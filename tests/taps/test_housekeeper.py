@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.engine.confine import NETWORK_VERSION, landlock_version
 from rawlog.engine.tally import Tally
 from rawlog.recorder.room import ASK_AGAIN, Totals, key_of, size_of
 from rawlog.settings.loader import loads
 from rawlog.taps.housekeeper import NAME, Housekeeper, Housekeeping
 from tests.support.fakeserving import fake_serving, login, raw, talk
 from tests.support.gateway import eventually
+from tests.support.probes import CLOSED, EVERYTHING, Stage, own_state
 from tests.support.serving import as_worker
 
 OLD = 8 * 86400
+WORK = ("read a recording", "remove a recording")
 
 
 def put(directory: Path, number: int, age: float, size: int = 100) -> Path:
@@ -102,6 +105,23 @@ def test_without_a_place_to_count_there_are_no_rooms() -> None:
     assert house.rooms(loads(""), None) is None
     assert house.rooms(loads(""), house.written.take()) is not None
     assert not house.ended(1)
+    house.end()
+
+
+def test_the_process_can_only_do_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(tmp_path)
+    reader, writer = os.pipe()
+
+    def mad(self: Housekeeper, calls: object, alive: int) -> None:
+        worked = stage.tried(EVERYTHING) if landlock_version() >= NETWORK_VERSION else list(WORK)
+        os.write(writer, repr([worked, own_state()]).encode())
+
+    monkeypatch.setattr(Housekeeper, "run", mad)
+    house = Housekeeping(print)
+    house.start(loads(f"rawlog_dir = {stage.raw}/%u\n"), 0, lambda: None)
+    os.close(writer)
+    with open(reader) as file:
+        assert file.read() == repr([list(WORK), CLOSED])
     house.end()
 
 

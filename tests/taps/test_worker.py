@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.engine.confine import NETWORK_VERSION, landlock_version
+from rawlog.engine.loop import Loop
 from rawlog.errors import RawlogError
 from rawlog.settings.loader import loads
+from rawlog.taps import worker as worker_module
 from rawlog.taps.build import doors, prepare
 from rawlog.taps.sockets import Sockets
 from rawlog.taps.worker import become, check_user, run_worker
@@ -22,6 +25,7 @@ from tests.support.backends import FakeServer, ImapScript
 from tests.support.dovecot import free_ports
 from tests.support.gateway import eventually
 from tests.support.peer import SECONDS, Peer, dial
+from tests.support.probes import CLOSED, EVERYTHING, Stage, own_state
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 OURSELVES = pwd.getpwuid(os.geteuid()).pw_name
@@ -66,12 +70,12 @@ class Child:
 
 
 @contextmanager
-def worker(tmp_path: Path, user: str = OURSELVES) -> Iterator[tuple[Child, int, int]]:
+def worker(tmp_path: Path, user: str = OURSELVES, directory: str = "") -> Iterator[tuple[Child, int, int]]:
     """A worker that serves; gives the process, its port, and the descriptor whose end means that nobody is there."""
     (port,) = free_ports(1)
     with FakeServer(ImapScript()) as fake:
         configuration = loads(
-            f"protocols = imap\nlisten = 127.0.0.1\nrawlog_user = {user}\nrawlog_dir = {tmp_path}\n"
+            f"protocols = imap\nlisten = 127.0.0.1\nrawlog_user = {user}\nrawlog_dir = {directory or tmp_path}\n"
             f"rawlog_min_free_space = 0\nssl = no\n"
             f"protocol imap {{\n  rawlog_backend = imap://127.0.0.1:{fake.port}\n}}\n"
             f"service imap-login {{\n  inet_listener imap {{\n    port = {port}\n  }}\n}}\n"
@@ -138,6 +142,22 @@ def test_sigint_ends_it_and_sighup_does_not(tmp_path: Path) -> None:
         assert child.ended() == 0
     (record,) = tmp_path.glob("*.in")
     assert record.read_bytes().endswith(b" b NOOP\r\n")
+
+
+def test_it_can_only_do_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the work it tries what it need not."""
+    stage = Stage(tmp_path)
+    reports: list[Callable[[str], None]] = []
+
+    def mad(loop: Loop) -> None:
+        worked = stage.tried(EVERYTHING) if landlock_version() >= NETWORK_VERSION else []
+        reports[0](repr([worked, own_state()]))
+
+    monkeypatch.setattr(Loop, "run", mad)
+    monkeypatch.setattr(worker_module, "settle_memory", lambda: None)
+    monkeypatch.setattr(worker_module, "Refusals", lambda loop, report: reports.append(report))
+    with worker(tmp_path, directory=f"{stage.raw}/%u") as (child, _, _):
+        assert child.said() == [repr([[], CLOSED])]
 
 
 @root_only

@@ -10,6 +10,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -38,6 +39,9 @@ COMMANDS = {
     "user": "look a user up in the configured userdb",
 }
 
+READERS = frozenset(("show", "search", "stats"))
+"""Commands that read recordings and write nothing but their output."""
+
 DESCRIPTION = """\
 Rawlog records mail-protocol conversations, in the clear even when the wire is TLS, in the files of Dovecot's Rawlog;
 and it reads what was recorded.
@@ -54,13 +58,14 @@ rawlog-service does it without a process for each login: rawlog-service --help
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; gives the exit code. Usage errors leave by SystemExit(2), as argparse does."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    own_process = arguments is None
     if any("/" in word for word in words):
         from rawlog.taps import dropin
 
         if dropin.is_dropin(words):
             return dropin.main(words)
     try:
-        return _run(words)
+        return _run(words, own_process)
     except ConfigError as error:
         return _failed(error, 2)
     except RawlogError as error:
@@ -79,7 +84,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], own_process: bool) -> int:
     parser = _Parser(
         prog="rawlog", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -101,7 +106,19 @@ def _run(words: list[str]) -> int:
     if options.command is None:
         parser.print_help(sys.stderr)
         return 2
+    if own_process and options.command in READERS:
+        _read_only()
     return int(options.run(options))
+
+
+def _read_only() -> None:
+    """Recordings hold what strangers have sent: who only reads them can change nothing, and reach nobody."""
+    from rawlog.engine.confine import close_to_others, confine
+    from rawlog.engine.roles import reading
+
+    close_to_others()
+    with contextlib.suppress(OSError):  # a system that has it and refuses it, as in some containers
+        confine(reading())
 
 
 def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, help_line: str, module: object) -> None:

@@ -38,6 +38,9 @@ EVERYTHING = (1 << 16) - 1
 _OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _SINCE = ((1, 13), (2, 14), (3, 15), (5, 16))  # a version of Landlock, and how many rights it knows
 
+NETWORK_VERSION = 4
+"""From this version on Landlock knows TCP."""
+
 Syscall = Callable[..., int]  # gives what the kernel gives, minus errno where it refuses
 
 
@@ -109,8 +112,9 @@ def confine(rules: Rules, syscall: Syscall | None = None) -> bool:
     if not version or syscall is None:
         return False
     handled = rules.handled & (1 << max(count for since, count in _SINCE if since <= version)) - 1
-    net = 0 if version < 4 else (0 if rules.bind else _BIND) | (0 if rules.connect is None else _CONNECT)
-    ruleset = _checked(syscall(_CREATE_RULESET, *_packed("=QQ" if version >= 4 else "=Q", handled, net), 0))
+    net = 0 if version < NETWORK_VERSION else (0 if rules.bind else _BIND) | (0 if rules.connect is None else _CONNECT)
+    form = "=QQ" if version >= NETWORK_VERSION else "=Q"
+    ruleset = _checked(syscall(_CREATE_RULESET, *_packed(form, handled, net), 0))
     try:
         for path, rights in rules.files:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):

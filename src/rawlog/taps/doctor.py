@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rawlog.engine.confine import NETWORK_VERSION, landlock_version
 from rawlog.errors import RawlogError
 from rawlog.settings.configuration import Configuration
 from rawlog.settings.userdb import UserRecord
@@ -37,6 +38,20 @@ def examine(configuration: Configuration, user: str | None) -> Iterator[Finding]
         yield backend(plan).about(name)
         yield from (finding.about(name) for finding in collector(plan))
         yield from (finding.about(name) for finding in directories(configuration, plan, user, record))
+    yield confinement(landlock_version())
+
+
+def confinement(version: int) -> Finding:
+    """Whether the kernel keeps our processes to their work; ``version`` is that of its Landlock, 0 for none."""
+    if not version:
+        return warn(
+            "this kernel has no Landlock, so a process that is taken over is not kept to its work; boot with it"
+        )
+    if version < NETWORK_VERSION:
+        return warn(
+            f"this kernel's Landlock {version} keeps processes to their files, not to their connections; Linux 6.7"
+        )
+    return ok(f"this kernel's Landlock {version} keeps each process to its files and connections")
 
 
 def _user(configuration: Configuration, user: str) -> tuple[UserRecord | None, list[Finding]]:
