@@ -13,6 +13,7 @@ import pytest
 
 from rawlog.engine.loop import Loop
 from rawlog.events import Direction
+from rawlog.recorder.seal import Seal
 from rawlog.settings.options import RawlogOptions
 from rawlog.taps import postlogin
 from rawlog.taps.postlogin import PostLogin, PostLoginOptions
@@ -22,6 +23,7 @@ from tests.support.mailprocess import MailProcess
 from tests.support.places import NOBODY, shared_directory
 from tests.support.postlogin import pairs
 from tests.support.running import Running
+from tests.support.sealing import PUBLIC, unsealed
 
 ROOT = os.geteuid() == 0
 UID = NOBODY if ROOT else os.geteuid()
@@ -96,6 +98,21 @@ def wait_for(look: Callable[[], object]) -> None:
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_recordings_are_sealed_for_a_recipient(start: Callable[..., Scene]) -> None:
+    scene = start(seal=Seal([PUBLIC]))
+    mail = scene.login()
+    talk(mail)
+    mail.close()
+
+    def text(half: str) -> bytes:
+        data = next((path.read_bytes() for path in scene.place.glob(f"*.{half}.age")), b"")
+        return unsealed(data)[0] if data else b""
+
+    wait_for(lambda: text("in") and text("out"))
+    assert [normal(text(half)) for half in ("in", "out")] == [b"TS a2 NOOP\r\n", b"TS " + OK]
+    assert all(path.suffix == ".age" for path in scene.place.iterdir())
 
 
 def test_who_has_the_directory_is_recorded(scene: Scene) -> None:

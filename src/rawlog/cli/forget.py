@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from rawlog.cli import shared
 from rawlog.errors import RawlogError
 from rawlog.reading.shelf import default_shelf
 from rawlog.recorder.forgetting import all_at, is_in_own_directory, is_of, mentions, names_of, variables_of
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``rawlog forget``."""
     parser.add_argument("user", metavar="USER", help="who is to be forgotten: the name at login")
     parser.add_argument("dirs", metavar="DIR", nargs="*", help="a directory of recordings")
+    shared.add_identity(parser)
     parser.add_argument("-c", "--config", metavar="FILE", help=f"the configuration file ({DEFAULT_FILE} without DIR)")
     parser.add_argument("--mentioned", action="store_true", help="remove others' recordings that hold the name, too")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")

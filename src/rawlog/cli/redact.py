@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from rawlog.cli import shared
 from rawlog.dialogue.pseudonyms import LIMITS, hidden_details, hidden_path, pseudonymous
 from rawlog.dialogue.pseudonyms_names import Names
 from rawlog.dialogue.pseudonyms_text import Text
@@ -39,6 +40,7 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``rawlog redact``."""
     parser.add_argument("paths", metavar="PATH", nargs="+", help="a recording, or a directory of recordings")
+    shared.add_identity(parser)
     parser.add_argument("--out", metavar="DIR", required=True, help="where the copies go; made when it is missing")
     parser.add_argument("--pseudonyms", action="store_true", help="replace names and mail too, not only secrets")
     parser.add_argument(
@@ -95,7 +97,7 @@ class _Work:
             below = hidden_path(below, self._text)
         place = Path(self._options.out, below)
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_copy(made, form, str(place.parent), place.name)
+        write_copy(made, form, str(place.parent), place.name.removesuffix(".age"))
         self._secrets += secrets
         self.copied += 1
 

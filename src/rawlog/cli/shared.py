@@ -16,6 +16,7 @@ from rawlog.dialogue.search_units import duration
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.reading.places import recordings_at
 from rawlog.reading.shelf import Shelf, default_shelf
+from rawlog.reading.unseal import identify
 from rawlog.views.listing import listed, note
 from rawlog.views.progress import Progress
 from rawlog.views.when import When
@@ -25,12 +26,29 @@ PROTOCOLS = "imap, pop3, smtp, lmtp or managesieve"
 
 
 def add_paths(parser: argparse.ArgumentParser, *, nargs: str = "+", protocol: bool = True) -> None:
-    """PATH… and, with ``protocol``, --protocol."""
+    """PATH…, --identity and, with ``protocol``, --protocol."""
     default = ["."] if nargs == "*" else None
     what = "a recording, or a directory of recordings" + (" (.)" if nargs == "*" else "")
     parser.add_argument("paths", metavar="PATH", nargs=nargs, default=default, help=what)
+    parser.add_argument(
+        "--identity", metavar="FILE", action=_Identify, help="the age identity that reads what is sealed"
+    )
     if protocol:
         parser.add_argument("--protocol", metavar="NAME", help=f"{PROTOCOLS}, where it isn't seen")
+
+
+def add_identity(parser: argparse.ArgumentParser) -> None:
+    """--identity."""
+    parser.add_argument(
+        "--identity", metavar="FILE", action=_Identify, help="the identity of age that sealed recordings are read with"
+    )
+
+
+class _Identify(argparse.Action):
+    """Whatever is read from now on may be sealed for this identity."""
+
+    def __call__(self, parser: object, namespace: object, values: object, option: object = None) -> None:
+        identify(str(values))
 
 
 def add_look(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,8 @@ EXAMPLES = """\
 """
 LISTEN = "where clients connect: HOST:PORT (STARTTLS is offered) or tls:HOST:PORT; may be repeated; port 0 is any"
 
+RECIPIENT = "seal the recordings for this public key of age (age1...); may be repeated"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``rawlog tap``."""
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cert", metavar="FILE", help="certificate for clients, PEM; else one is made for the day")
     parser.add_argument("--key", metavar="FILE", help="its private key, PEM; may stand in the same file")
     parser.add_argument("--ca", metavar="FILE", help="authorities that may have signed the server's certificate, PEM")
+    parser.add_argument("--recipient", metavar="KEY", action="append", default=[], help=RECIPIENT)
     parser.add_argument("--secrets", choices=("redact", "keep"), default="redact", help="credentials in the recordings")
 
 
@@ -54,7 +57,14 @@ def run(options: argparse.Namespace) -> int:
     context = tls.client_context(options.cert, options.key) if options.cert else tls.context_of_the_day()
     loop, keep = Loop(), options.secrets == "keep"
     gateway = single_gateway(
-        loop, backend, directory=options.dir, client_context=context, ca_file=options.ca, keep_secrets=keep, report=say
+        loop,
+        backend,
+        directory=options.dir,
+        client_context=context,
+        ca_file=options.ca,
+        keep_secrets=keep,
+        report=say,
+        recipients=options.recipient,
     )
     if not options.cert:
         say("no --cert: made a self-signed certificate for today; clients will have to accept it")

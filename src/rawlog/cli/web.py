@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import signal
 
+from rawlog.cli import shared
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.reading.shelf import default_shelf
 from rawlog.settings.backend import parse_listen
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths", metavar="PATH", nargs="*", default=["."], help="a recording, or a directory of recordings (.)"
     )
+    shared.add_identity(parser)
     parser.add_argument(
         "--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="where to listen; port 0 is any (%(default)s)"
     )

@@ -17,6 +17,7 @@ from rawlog.formats.combined import COMBINED_HEAD
 from rawlog.formats.native import MAGIC
 from rawlog.reading.names import parse_name
 from rawlog.reading.source import unreadable
+from rawlog.reading.unseal import is_sealed_file
 
 _SNIFF = 64
 
@@ -59,6 +60,6 @@ def _order(path: Path) -> Order | None:
             head = file.read(_SNIFF)
     except OSError:
         return None  # gone meanwhile, or not ours to read: with such a name it is hardly a recording
-    if not (head.startswith(MAGIC) or COMBINED_HEAD.match(head)):
+    if not (head.startswith(MAGIC) or COMBINED_HEAD.match(head) or is_sealed_file(path.name, head)):
         return None
     return time.strftime("%Y%m%d-%H%M%S", time.localtime(status.st_mtime)), 0, 0

@@ -19,7 +19,7 @@ from pathlib import Path
 from rawlog.errors import FormatError, RawlogError
 from rawlog.events import Event
 from rawlog.reading.follow_recording import GrowingFile, GrowingRecording, NotARecordingError
-from rawlog.reading.names import parse_name
+from rawlog.reading.names import halves_of, parse_name, stem_of
 from rawlog.reading.source import unreadable
 
 HOT = 600_000_000
@@ -95,8 +95,8 @@ class Follower:
         if Path(place).is_dir():
             self._directories[place.rstrip("/") or "/"] = -1
             return
-        stem = place.removesuffix(".in").removesuffix(".out")
-        halves = [f"{stem}.in", f"{stem}.out"] if parse_name(f"{Path(stem).name}.in") else []
+        stem = stem_of(place)
+        halves = halves_of(stem) if parse_name(f"{Path(stem).name}.in") else []
         if not any(Path(path).exists() for path in (place, *halves)):
             self._tell(place, FileNotFoundError())
         for path in {place, *halves}:
@@ -187,7 +187,7 @@ class Follower:
         yield from (self._news(name, event, old=True) for event in recording.begin(self._files_of(name)))
 
     def _files_of(self, name: str) -> list[GrowingFile]:
-        return [self._files[path] for path in (name, f"{name}.in", f"{name}.out") if path in self._files]
+        return [self._files[path] for path in (name, *halves_of(name)) if path in self._files]
 
     def _drop(self, path: str) -> None:
         self._files.pop(path, None)
@@ -201,4 +201,4 @@ class Follower:
 
 def _name(path: str) -> str:
     """The name of the recording that a file belongs to."""
-    return path.removesuffix(".in").removesuffix(".out") if parse_name(path.rpartition("/")[2]) else path
+    return stem_of(path) if parse_name(path.rpartition("/")[2]) else path

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rawlog.errors import FormatError
 from rawlog.events import Direction, Event
 from rawlog.formats.base import Decoder
 from rawlog.formats.combined import COMBINED_HEAD, CombinedDecoder
 from rawlog.formats.dovecot import PairDecoder
 from rawlog.formats.native import MAGIC, NativeDecoder
 from rawlog.reading.names import parse_name
+from rawlog.reading.unseal import is_sealed
 
 SETTLE = 500_000
 """Microseconds that a half of a pair may be behind the other. Recorders write both at least that often."""
@@ -103,6 +105,8 @@ class GrowingRecording:
 
 def decoder_for(file: GrowingFile, head: bytes) -> Decoder:
     """The decoder for a file that begins with ``head``. Raises NotARecordingError when that is no recording."""
+    if is_sealed(head):
+        raise FormatError(f"{file.path}: is sealed; when it is finished: rawlog show --identity FILE")
     if head.startswith(MAGIC):
         return NativeDecoder(name=file.path)
     if COMBINED_HEAD.match(head):

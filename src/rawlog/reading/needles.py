@@ -13,7 +13,8 @@ from pathlib import Path
 from rawlog.formats.combined import COMBINED_HEAD
 from rawlog.formats.dovecot import BLOCK_START
 from rawlog.formats.native import MAGIC
-from rawlog.reading.names import parse_name
+from rawlog.reading.names import halves_of, parse_name, stem_of
+from rawlog.reading.unseal import is_sealed
 
 PIECE = 256 * 1024
 """Bytes that are read at once: as much as stays in a processor's cache."""
@@ -29,12 +30,12 @@ def may_hold(path: str, needs: Sequence[Collection[Needle]]) -> bool | None:
 
     Texts must not hold line ends. What can't be read is for others to tell.
     """
-    stem = path.removesuffix(".in").removesuffix(".out")
+    stem = stem_of(path)
     if not needs or parse_name(Path(f"{stem}.in").name) is None:
         return None
     left = list(needs)
     try:
-        for half in (f"{stem}.in", f"{stem}.out"):
+        for half in halves_of(stem):
             if Path(half).exists():
                 left = _not_in(half, left)
             if not left:
@@ -69,8 +70,8 @@ def _not_in(path: str, needs: list[Collection[Needle]]) -> list[Collection[Needl
 
 
 def _may_break_lines(head: bytes) -> bool:
-    """Whether a file that begins so is of a format in which a line may be in pieces."""
-    return head.startswith((BLOCK_START, MAGIC)) or COMBINED_HEAD.match(head) is not None
+    """Whether a file that begins so is sealed, or of a format in which a line may be in pieces."""
+    return is_sealed(head) or head.startswith((BLOCK_START, MAGIC)) or COMBINED_HEAD.match(head) is not None
 
 
 def _is_in(need: Collection[Needle], buffer: bytearray, end: int) -> bool:

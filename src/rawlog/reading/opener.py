@@ -16,17 +16,15 @@ from itertools import chain
 from pathlib import Path
 
 from rawlog.errors import FormatError, RawlogError
-from rawlog.events import Chunk, Direction, Event, Recording
+from rawlog.events import Chunk, Direction, Event, Mark, Recording
 from rawlog.formats.base import STAMP, Decoder
 from rawlog.formats.combined import COMBINED_HEAD, CombinedDecoder
 from rawlog.formats.dovecot import BLOCK_START, PairDecoder
 from rawlog.formats.native import MAGIC, NativeDecoder
 from rawlog.protocols.guess import guess_protocol
 from rawlog.reading.directory import recordings_below
-from rawlog.reading.names import parse_name
+from rawlog.reading.names import halves_of, parse_name, stem_of
 from rawlog.reading.source import HEAD_SIZE, Source, unreadable
-
-_SUFFIXES = {Direction.IN: ".in", Direction.OUT: ".out"}
 
 
 def open_recording(path: str | os.PathLike[str], *, protocol: str | None = None, strict: bool = False) -> Recording:
@@ -40,9 +38,9 @@ def open_recording(path: str | os.PathLike[str], *, protocol: str | None = None,
     name = os.fspath(path)
     halves = _halves(name)
     if halves:
-        return _pair(_stem(name) if len(halves) > 1 else next(iter(halves.values())).name, halves, protocol, strict)
+        return _pair(stem_of(name) if len(halves) > 1 else next(iter(halves.values())).name, halves, protocol, strict)
     source = Source(name)
-    if source.head.startswith(MAGIC) or (name.endswith(".rawlog") and not source.head):
+    if source.head.startswith(MAGIC) or (name.endswith((".rawlog", ".rawlog.age")) and not source.head):
         return _native(source, protocol)
     if COMBINED_HEAD.match(source.head):
         return _combined(source, protocol, strict)
@@ -64,9 +62,9 @@ def open_paths(
     for given in paths:
         name = os.fspath(given)
         for path in recordings_below(name, on_error=on_error) if Path(given).is_dir() else [name]:
-            if _stem(path) in seen:
+            if stem_of(path) in seen:
                 continue
-            seen.add(_stem(path))
+            seen.add(stem_of(path))
             try:
                 yield open_recording(path, protocol=protocol)
             except RawlogError as error:
@@ -78,19 +76,17 @@ def open_paths(
 # -- which files -------------------------------------------------------------------------------------------------------
 
 
-def _stem(path: str) -> str:
-    suffix = Path(path).suffix
-    return path.removesuffix(suffix) if suffix in _SUFFIXES.values() else path
-
-
 def _halves(path: str) -> dict[Direction, Source]:
     """The halves of the pair that ``path`` belongs to, or is the stem of; empty when that is no pair."""
-    stem = _stem(path)
+    stem = stem_of(path)
     names_half = stem != path
     if path == "-" or (not names_half and Path(path).exists()):
         return {}
     halves = {
-        direction: Source(stem + suffix) for direction, suffix in _SUFFIXES.items() if Path(stem + suffix).exists()
+        direction: Source(half)
+        for direction in Direction
+        for half in sorted(halves_of(stem, direction), key=path.__eq__)  # of two the one that was named
+        if Path(half).exists()
     }
     named = next((half for half in halves.values() if half.path == path), None)
     if names_half and not named:
@@ -128,9 +124,16 @@ class _Again:
 
 
 def _decoded(source: Source, decoder: Decoder) -> Iterator[Event]:
+    at: int | None = None
     for piece in source:
-        yield from decoder.feed(piece)
-    yield from decoder.end()
+        for event in decoder.feed(piece):
+            at = event.at
+            yield event
+    for event in decoder.end():
+        at = event.at
+        yield event
+    if source.cut:
+        yield Mark(at, "gap", {"cause": source.cut})
 
 
 def _beginning(source: Source, decoder: Decoder) -> Mapping[Direction, bytes]:

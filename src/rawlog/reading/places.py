@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rawlog.errors import RawlogError
 from rawlog.reading.directory import recordings_below
+from rawlog.reading.names import stem_of
 
 
 def recordings_at(paths: Iterable[str], *, on_error: Callable[[RawlogError], None] | None = None) -> Iterator[str]:
@@ -22,7 +23,7 @@ def recordings_at(paths: Iterable[str], *, on_error: Callable[[RawlogError], Non
     seen: set[str] = set()
     for given in paths:
         for path in recordings_below(given, on_error=on_error) if Path(given).is_dir() else [given]:
-            stem = path.removesuffix(".in").removesuffix(".out")
+            stem = stem_of(path)
             if stem not in seen:
                 seen.add(stem)
                 yield path

@@ -25,8 +25,9 @@ from typing import Any
 from rawlog.errors import RawlogError
 from rawlog.formats.combined import COMBINED_HEAD
 from rawlog.formats.native import MAGIC
-from rawlog.reading.names import parse_name
+from rawlog.reading.names import halves_of, parse_name, stem_of
 from rawlog.reading.source import unreadable
+from rawlog.reading.unseal import has_identities, is_sealed_file
 
 VERSION = 1
 """Of the tables. A shelf of another version is made anew."""
@@ -63,13 +64,14 @@ class Item:
 
 
 class Shelf:
-    """Notes about recordings. ``path`` is the database; without one, nothing is kept.
+    """Notes about recordings. ``path`` is the database; without one, nothing is kept, and nothing either while sealed
+    recordings can be read.
 
     ``edition`` is that of the notes: whoever changes what is noted counts it up. A shelf of another one is made anew.
     """
 
     def __init__(self, path: Path | None, *, edition: int) -> None:
-        self._database = _open(path, VERSION * 1000 + edition)
+        self._database = _open(None if has_identities() else path, VERSION * 1000 + edition)
 
     def notes(self, places: Iterable[str], read: Read, *, tell: Tell, fail: Fail) -> Iterator[tuple[str, Note]]:
         """Name and note of each recording at ``places`` (recordings, or directories with them), in any order.
@@ -166,8 +168,7 @@ def items_at(place: str, fail: Fail) -> Iterator[Item]:
 
 def _item_at(place: str) -> Item:
     """The recording that ``place`` names: a file, or one half or the stem of a pair."""
-    stem = place.removesuffix(".in").removesuffix(".out")
-    files = [path for path in {place, f"{stem}.in", f"{stem}.out"} if Path(path).is_file()]
+    files = [path for path in {place, *halves_of(stem_of(place))} if Path(path).is_file()]
     if not files:
         raise FileNotFoundError(place)
     return Item(_stem(place), place, " ".join(_state(Path(path).stat()) for path in sorted(files)), sure=True)
@@ -181,7 +182,7 @@ def _items(entries: Iterable[os.DirEntry[str]]) -> Iterator[Item]:
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
                 half = parse_name(entry.name)
-                name = entry.path.removesuffix(f".{half.direction.value}") if half else entry.path
+                name = stem_of(entry.path) if half else entry.path
                 pairs.setdefault(name, []).append((entry.path, _state(status)))
     for name, files in pairs.items():
         files.sort()
@@ -193,7 +194,7 @@ def _state(status: os.stat_result) -> str:
 
 
 def _stem(path: str) -> str:
-    return path.removesuffix(".in").removesuffix(".out") if parse_name(path.rpartition("/")[2]) else path
+    return stem_of(path) if parse_name(path.rpartition("/")[2]) else path
 
 
 # -- reading them --------------------------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ def _read_all(items: list[Item], read: Read) -> Iterator[list[Result]]:
     """What ``read`` gives for each, in batches; many are read in several processes."""
     batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
     workers = min(WORKERS_LIMIT, os.cpu_count() or 1)
-    if len(items) < PARALLEL or workers == 1:
+    if len(items) < PARALLEL or workers == 1 or has_identities():  # which others do not have
         yield from map(partial(_read_batch, read), batches)
         return
     from concurrent.futures import ProcessPoolExecutor  # here, for few calls need it and each would wait for it
@@ -232,7 +233,7 @@ def _is_recording(path: str) -> bool:
             head = file.read(_SNIFF)
     except OSError:
         return False  # not ours to read: with such a name it is hardly a recording
-    return head.startswith(MAGIC) or COMBINED_HEAD.match(head) is not None
+    return head.startswith(MAGIC) or COMBINED_HEAD.match(head) is not None or is_sealed_file(path, head)
 
 
 # -- the file --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 Knows: opening, reading, and saying in one line why that failed; that a file can be read again and a stream can't.
 Must not know: formats. The first bytes can be looked at before the rest is read, so that a format can be recognised.
+What is sealed is read here like anything else, where the key is known (``unseal.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from io import FileIO
 
 from rawlog.errors import RawlogError
+from rawlog.reading.unseal import Unsealed, is_sealed
 
 HEAD_SIZE = 64 * 1024
 PIECE_SIZE = 64 * 1024
@@ -23,22 +25,26 @@ class Source:
     """One file, or standard input when ``path`` is ``-``.
 
     ``head`` is what it begins with: up to ``HEAD_SIZE`` bytes of a file, of a stream what there was at once (at least a
-    line or 64 bytes). Raises RawlogError when it can't be opened or read.
+    line or 64 bytes). ``cut`` says why the file ends before its end, where it is sealed and that is known: only when
+    all of it was read. Raises RawlogError when it can't be opened or read.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.name = "standard input" if path == "-" else path
-        self._stream: FileIO | None = None
+        self.cut = ""
+        self._stream: FileIO | Unsealed | None = None
         self._spent = False
         try:
             file = _open(path)
             if path != "-" and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                with file:
-                    self.head = file.read(HEAD_SIZE)
+                with self._unsealed(file, os.pread(file.fileno(), _ENOUGH, 0), begun=b"") as plain:
+                    self.head = _whole_head(plain)
             else:
-                self._stream = file
                 self.head = _stream_head(file)
+                self._stream = self._unsealed(file, self.head, begun=self.head)
+                if self._stream is not file:
+                    self.head = _stream_head(self._stream)
         except OSError as error:
             raise unreadable(self.name, error) from None
 
@@ -48,7 +54,7 @@ class Source:
             raise RawlogError(f"{self.name}: can be read only once; save it to a file and read that")
         self._spent = self._stream is not None
         try:
-            with self._stream or _open(self.path) as file:
+            with self._stream or self._opened() as file:
                 if self._stream is not None:
                     yield self.head
                 while piece := file.read(PIECE_SIZE):
@@ -56,12 +62,30 @@ class Source:
         except OSError as error:
             raise unreadable(self.name, error) from None
 
+    def _opened(self) -> FileIO | Unsealed:
+        file = _open(self.path)
+        return self._unsealed(file, os.pread(file.fileno(), _ENOUGH, 0), begun=b"")
+
+    def _unsealed(self, file: FileIO, head: bytes, *, begun: bytes) -> FileIO | Unsealed:
+        """The file, which begins with ``head``, to be read in the clear; ``begun`` has been read of it."""
+        return Unsealed(self.name, file, begun, self._cut) if is_sealed(head) else file
+
+    def _cut(self, why: str) -> None:
+        self.cut = why
+
 
 def _open(path: str) -> FileIO:
     return open(0, "rb", buffering=0, closefd=False) if path == "-" else open(path, "rb", buffering=0)
 
 
-def _stream_head(file: FileIO) -> bytes:
+def _whole_head(file: FileIO | Unsealed) -> bytes:
+    head = file.read(HEAD_SIZE)
+    while len(head) < HEAD_SIZE and (piece := file.read(HEAD_SIZE - len(head))):
+        head += piece
+    return head
+
+
+def _stream_head(file: FileIO | Unsealed) -> bytes:
     head = b""
     while len(head) < _ENOUGH and b"\n" not in head[4:]:  # behind the "<<<" of a recording with boundaries
         piece = file.read(PIECE_SIZE)

@@ -18,6 +18,7 @@ from rawlog.formats.base import Encoder
 from rawlog.formats.combined import COMBINED_HEAD, CombinedEncoder
 from rawlog.formats.dovecot import PairDecoder, PairEncoder
 from rawlog.formats.native import MAGIC, NativeDecoder, NativeEncoder
+from rawlog.reading.names import halves_of
 from rawlog.reading.source import HEAD_SIZE, Source
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,9 +44,9 @@ def form_of(recording: Recording) -> Form:
         return _form_of_file(recording)
     halves = {}
     for direction in Direction:
-        path = f"{recording.name}.{direction.value}"
-        if Path(path).exists():
-            halves[direction] = _half(Source(path), direction)
+        for path in halves_of(recording.name, direction):
+            if Path(path).exists():
+                halves[direction] = _half(Source(path), direction)
     if not halves:
         raise RawlogError(f"{recording.name}: has no name to keep; save it to a file and name that")
     return Form("pair", halves, {}, {direction: f".{direction.value}" for direction in halves})

@@ -35,6 +35,8 @@ KEEPERS = 2
 """Processes: a home on a file system that hangs leaves one for everybody else; more cost more memory than they save."""
 MESSAGE_LIMIT = 16384
 """Bytes of one order or answer; paths are 4096 at most."""
+SEALED = ".age"
+"""What the names of sealed recordings end with."""
 REBIRTH = 0.1
 """Seconds until a keeper that died is replaced, so that one that can't live costs no CPU."""
 _NO_USER = 2**32 - 1
@@ -46,6 +48,7 @@ class Order(NamedTuple):
 
     ``home`` is absolute (behind a chroot: with it in front); ``pid`` is that of the mail process, ``at`` the beginning
     in microseconds since the epoch, ``address`` is for ``-I``, else empty. ``promise``: say it before they are made.
+    ``behind`` is what the names end with.
     """
 
     home: str
@@ -56,6 +59,7 @@ class Order(NamedTuple):
     address: str = ""
     directions: Sequence[Direction] = (Direction.IN, Direction.OUT)
     promise: bool = False
+    behind: str = ""
 
 
 NO, PROMISE, FILES, EXPECTED = b"-", b"~", b"+", b"?"
@@ -66,16 +70,19 @@ def encode_order(number: int, order: Order) -> bytes:
     """One message for a keeper; its answers carry the same ``number``."""
     numbers = b"%d\0%d\0%d\0%d\0%d\0%d\0" % (number, order.promise, order.uid, order.gid, order.pid, order.at)
     directions = " ".join(direction.value for direction in order.directions)
-    return numbers + "\0".join((directions, order.address, order.home)).encode(errors="surrogateescape")
+    return numbers + "\0".join((directions, order.address, order.behind, order.home)).encode(errors="surrogateescape")
 
 
 def decode_order(message: bytes) -> tuple[int, Order]:
     """The other way round. A NUL in the home directory stays in it. Raises FormatError for what is no order."""
     try:
-        number, promise, uid, gid, pid, at, *texts = message.split(b"\0", 8)
-        directions, address, home = (text.decode(errors="surrogateescape") for text in texts)
+        number, promise, uid, gid, pid, at, *texts = message.split(b"\0", 9)
+        directions, address, behind, home = (text.decode(errors="surrogateescape") for text in texts)
         wanted = [Direction(value) for value in directions.split()]
-        return int(number), Order(home, int(uid), int(gid), int(pid), int(at), address, wanted, promise == b"1")
+        if behind not in ("", SEALED):
+            raise ValueError(behind)
+        order = Order(home, int(uid), int(gid), int(pid), int(at), address, wanted, promise == b"1", behind)
+        return int(number), order
     except ValueError:
         raise FormatError("keeper: an order that is none; restart the service") from None
 
@@ -191,7 +198,7 @@ def _make(order: Order, path: str, promise: Callable[[], object]) -> Opened | No
     try:
         if order.promise and os.access(".", os.W_OK | os.X_OK, dir_fd=place, effective_ids=True):
             promise()
-        return open_pair(place, _stems(order), order.directions, shown_as=path)
+        return open_pair(place, _stems(order), order.directions, shown_as=path, behind=order.behind)
     finally:
         os.close(place)
 

@@ -96,13 +96,14 @@ def open_pair(
     *,
     follow_last: bool = True,
     shown_as: str = "",
+    behind: str = "",
 ) -> Opened | NotRecorded:
     """Makes ``STEM.in`` and ``STEM.out``, or only those in ``directions`` (none at all is possible: ``-f in -f out``).
 
     ``directory`` is a path (opened here, ``follow_last`` as in ``open_directory``) or a descriptor (which stays open;
-    ``shown_as`` is its name in messages).
+    ``shown_as`` is its name in messages). ``behind`` is what the names end with: ``.age`` for what will be sealed.
     """
-    endings = [f".{direction.value}" for direction in directions]
+    endings = [f".{direction.value}{behind}" for direction in directions]
     made = _open(directory, stems, endings, follow_last, shown_as)
     if isinstance(made, NotRecorded):
         return made

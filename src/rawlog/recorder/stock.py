@@ -72,7 +72,8 @@ def stem_of(name: str) -> str | None:
     """
     if parsed := parse_name(name):
         return parsed.stem
-    is_native = name.endswith(_NATIVE) and parse_name(name.removesuffix(_NATIVE) + ".in")
+    plain = name.removesuffix(".age")
+    is_native = plain.endswith(_NATIVE) and parse_name(plain.removesuffix(_NATIVE) + ".in")
     return name if is_native else None
 
 

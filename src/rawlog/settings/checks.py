@@ -39,6 +39,7 @@ def warnings_of(configuration: Configuration, places: Places) -> list[str]:
         _certificates,
         _listeners,
         _postlogin,
+        _sealing,
     )
     return list(dict.fromkeys(text for check in checks for text in check(configuration, places)))
 
@@ -161,6 +162,21 @@ def _postlogin(configuration: Configuration, places: Places) -> Iterator[str]:
             )
         if command is not None and not service.unix:
             yield f"{service.place}: service {service.name} has no socket: add unix_listener {service.name} {{ }}"
+
+
+def _sealing(configuration: Configuration, places: Places) -> Iterator[str]:
+    settings = configuration.settings
+    if not settings.rawlog_recipient:
+        return
+    place = places["", "rawlog_recipient"]
+    if settings.rawlog_relay == "unbreakable":
+        raise place.error(
+            "rawlog_recipient and rawlog_relay = unbreakable don't go together: what outlives a process would have to "
+            "keep its keys: write rawlog_relay = fast"
+        )
+    for protocol, theirs in configuration.protocols.items():
+        if theirs.rawlog_dir.startswith("tcp:"):
+            yield f"{place}: rawlog_recipient: what a collector gets is not sealed: protocol {protocol} sends to one"
 
 
 def _near(backend: Backend) -> bool:

@@ -165,6 +165,9 @@ class Settings:
         values.choice("auto", "redact", "keep"),
         "Credentials in recordings: auto masks them at the gateway and leaves post-login recordings as Dovecot's.",
     )
+    rawlog_recipient: tuple[str, ...] = _one(
+        (), values.RECIPIENTS, "Seal recordings for these keys of age (age1...): who writes them can't read them."
+    )
     rawlog_on_error: str = _per(
         _ALL,
         "open",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
-from rawlog.settings import variables
+from rawlog.settings import age_keys, variables
 from rawlog.settings.backend import Backend, check_host, host_and_port, parse_backend
 from rawlog.settings.usertext import UserText
 
@@ -124,6 +124,13 @@ def show_space(space: Space) -> str:
         [] if space.size is None else [show_size(space.size)]
     )
     return " ".join(parts) or "unlimited"
+
+
+def parse_recipients(text: str) -> tuple[str, ...]:
+    """Public keys of age, as they are written; each is one. Empty: nobody."""
+    for word in words(text):
+        age_keys.recipient(word)
+    return words(text)
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
@@ -268,6 +275,7 @@ def parse_home(text: str) -> str:
 
 BOOL = Kind(parse_bool, lambda value: "yes" if value else "no")
 TEXT = Kind(str)
+RECIPIENTS = Kind(parse_recipients, _show_words)
 WORDS = Kind(words, _show_words)
 ADDRESSES = Kind(parse_addresses, _show_words)
 TIME = Kind(parse_time, show_time)

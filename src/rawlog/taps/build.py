@@ -27,6 +27,7 @@ from rawlog.recorder.limits import Limit
 from rawlog.recorder.naming import Opened
 from rawlog.recorder.orders import Keepers
 from rawlog.recorder.room import Rooms
+from rawlog.recorder.seal import Seal, seal_for
 from rawlog.settings.configuration import Configuration, Door, GatewayPlan
 from rawlog.settings.options import RawlogOptions
 from rawlog.settings.userdb import Userdb
@@ -57,6 +58,7 @@ class Prepared:
     endpoints: Sequence[Endpoint]
     postlogin: RawlogOptions | None
     collector: Sequence[Endpoint] | None
+    seal: Seal | None = None
 
 
 def prepare(configuration: Configuration) -> list[Prepared]:
@@ -64,13 +66,14 @@ def prepare(configuration: Configuration) -> list[Prepared]:
 
     Modules that are else imported when they are needed are imported now: who serves may not be able to read them.
     """
+    seal = seal_for(configuration.settings.rawlog_recipient)
     for plan in configuration.gateways():
         dialect_for(plan.backend.protocol)
     if any(section.driver == "sql" for section in configuration.userdbs):
         importlib.import_module("sqlite3")
     if configuration.settings.rawlog_relay == "unbreakable" and configuration.postlogins():
         importlib.import_module("rawlog.taps.unbreakable_session")
-    return [_prepared(configuration, plan) for plan in configuration.gateways()]
+    return [_prepared(configuration, plan, seal) for plan in configuration.gateways()]
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,7 @@ class _Wanted:
             debug=self._debug,
             limit=self._limit,
             rooms=self._tools.rooms,
+            seal=self._prepared.seal,
         )
 
     def _home_target(self, options: RawlogOptions) -> Target:
@@ -213,6 +217,7 @@ class _Wanted:
             report=self._tools.report,
             debug=self._debug,
             limit=self._limit,
+            seal=self._prepared.seal,
         )
 
     def _limit(self, opened: Opened) -> Limit:
@@ -224,7 +229,7 @@ class _Wanted:
         return PairEncoder(stamps=True)
 
 
-def _prepared(configuration: Configuration, plan: GatewayPlan) -> Prepared:
+def _prepared(configuration: Configuration, plan: GatewayPlan, seal: Seal | None) -> Prepared:
     settings, backend = plan.settings, plan.backend
     minimum = settings.ssl_min_protocol
     for_clients = None
@@ -237,6 +242,7 @@ def _prepared(configuration: Configuration, plan: GatewayPlan) -> Prepared:
         endpoints=endpoints(backend),
         postlogin=postlogin_options(configuration, plan),
         collector=collector_of(settings.rawlog_dir) if plan.protocol in COLLECTED else None,
+        seal=seal,
     )
 
 

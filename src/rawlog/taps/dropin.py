@@ -126,7 +126,7 @@ def record(options: Options) -> None:
         say(f"not recorded: {shown(directory)} can't be opened: {error.strerror}")
         return
     try:
-        files = open_files(place, directory, _stem(options), options.directions)
+        files = open_files(place, directory, _stem(options), options.directions, ".age" * bool(_recipients()))
     except OSError as error:
         say(f"not recorded: no file can be made in {shown(directory)}: {error.strerror}; look at its owner and mode")
         return
@@ -181,23 +181,26 @@ def _stem(options: Options) -> str:
     return f"{address}-" * bool(address) + time.strftime("%Y%m%d-%H%M%S-") + str(os.getpid())
 
 
-def open_files(place: int, directory: str, stem: str, directions: Sequence[str]) -> list[tuple[str, int, str]]:
+def open_files(
+    place: int, directory: str, stem: str, directions: Sequence[str], behind: str = ""
+) -> list[tuple[str, int, str]]:
     """Makes the files of one recording in the directory ``place``: (direction, descriptor, path) for each.
 
-    A name that is taken gets ``.2`` and so on. Raises OSError, and leaves nothing behind then.
+    A name that is taken gets ``.2`` and so on; ``behind`` is what names end with. Raises OSError, and leaves nothing
+    behind then.
     """
     for number in range(1, TRIES + 1):
         name = stem if number == 1 else f"{stem}.{number}"
         files: list[tuple[str, int, str]] = []
         try:
             for direction in directions:
-                fd = os.open(f"{name}.{direction}", _NEW_FILE, 0o600, dir_fd=place)
-                files.append((direction, fd, f"{directory}/{name}.{direction}"))
+                fd = os.open(f"{name}.{direction}{behind}", _NEW_FILE, 0o600, dir_fd=place)
+                files.append((direction, fd, f"{directory}/{name}.{direction}{behind}"))
             return files
         except OSError as error:
             for direction, fd, _ in files:
                 os.close(fd)
-                os.unlink(f"{name}.{direction}", dir_fd=place)
+                os.unlink(f"{name}.{direction}{behind}", dir_fd=place)
             if not isinstance(error, FileExistsError):
                 raise
     raise FileExistsError(17, f"{TRIES} names in a row are taken")
@@ -212,7 +215,7 @@ def _begin(options: Options, files: list[tuple[str, int, str]]) -> None:
 
     ours, theirs = _socket.socketpair()
     ours.setblocking(False)  # before anything is duplicated; the program's end stays as programs expect it
-    if not _handed_over(options, ours, files) and os.fork() == 0:
+    if (_recipients() or not _handed_over(options, ours, files)) and os.fork() == 0:
         _relay(options, ours, files)
     os.dup2(theirs.fileno(), 0)
     os.dup2(theirs.fileno(), 1)
@@ -241,12 +244,18 @@ def _relay(options: Options, ours: socket, files: list[tuple[str, int, str]]) ->
 
         gc.freeze()
         gc.enable()
-        relay(0, ours.detach(), files, stamps=options.stamps, boundaries=options.boundaries, say=say)
+        words = {"stamps": options.stamps, "boundaries": options.boundaries}
+        relay(0, ours.detach(), files, **words, say=say, recipients=_recipients())
         code = 0
     except BaseException as error:
         say(f"the relay failed: {type(error).__name__}: {error}; please report it")
     finally:
         os._exit(code)
+
+
+def _recipients() -> list[str]:
+    """For whom recordings are sealed: public keys of age."""
+    return os.environ.get("RAWLOG_RECIPIENT", "").split()
 
 
 def execute(program: Sequence[str]) -> int:

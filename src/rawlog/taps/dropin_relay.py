@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Sequence
 
 from rawlog.engine.loop import Loop
+from rawlog.errors import ConfigError
 from rawlog.events import Direction
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.descriptors import keep_only
@@ -29,22 +30,28 @@ def relay(
     stamps: bool,
     boundaries: bool,
     say: Callable[[str], None],
+    recipients: Sequence[str] = (),
 ) -> None:
     """Relays between the descriptors until both sides are done. ``files``: direction, descriptor and path of each.
 
     All other descriptors but standard error are closed: descriptor 3 leads to the mail process, which waits for its
-    end, and descriptor 1 is the client's too.
+    end, and descriptor 1 is the client's too. ``recipients``: for whom what is written is sealed; when that can't be
+    done nothing is written.
     """
     keep_only({client, server, 2, *(fd for _, fd, _ in files)})
     os.chdir("/")
     loop = Loop()
-    recorder = Recorder(
-        PairEncoder(stamps, boundaries),
-        {Direction(direction): FileSink(fd, path) for direction, fd, path in files},
-        name=files[0][2],
-        report=say,
-        flusher=Flusher(loop.call_later),
-    )
+    sinks = {Direction(direction): FileSink(fd, path) for direction, fd, path in files}
+    recorder: Recorder | None = None
+    try:
+        if recipients:
+            from rawlog.recorder.seal import Seal
+
+            sinks = Seal(recipients).over(sinks)
+        encoder, flusher = PairEncoder(stamps, boundaries), Flusher(loop.call_later)
+        recorder = Recorder(encoder, sinks, name=files[0][2], report=say, flusher=flusher)
+    except ConfigError as error:
+        say(f"not recorded: {error}; RAWLOG_RECIPIENT in the environment asks for it")
     session = Session(
         loop,
         _socket.socket(fileno=client),

@@ -19,7 +19,7 @@ from rawlog.events import Direction
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.directory import NotRecorded, shown
 from rawlog.recorder.flusher import Flusher
-from rawlog.recorder.keeper import Order
+from rawlog.recorder.keeper import SEALED, Order
 from rawlog.recorder.limits import Limit
 from rawlog.recorder.naming import Opened
 from rawlog.recorder.orders import Keepers
@@ -35,6 +35,7 @@ from rawlog.taps.postlogin_session import Session
 from rawlog.taps.postlogin_visitor import Visitor
 
 if TYPE_CHECKING:
+    from rawlog.recorder.seal import Seal
     from rawlog.taps.unbreakable import Unbreakable
     from rawlog.taps.unbreakable_session import UnbreakableSession
 
@@ -55,7 +56,7 @@ class PostLoginOptions(NamedTuple):
     directory are not recorded. ``trusted``: the users whose mail processes may ask for anybody: root, and our own
     where Dovecot runs without root; anybody else whom the socket's mode lets in is recorded as that user only.
     ``limit`` gives the limits of a recording by its files. ``unbreakable``: a holder keeps the conversations, so that
-    they outlive who relays them (``rawlog_relay``).
+    they outlive who relays them (``rawlog_relay``). ``seal``: recordings are sealed with it.
     """
 
     written: RawlogOptions | None
@@ -65,6 +66,7 @@ class PostLoginOptions(NamedTuple):
     limits: Limits = DEFAULT_LIMITS
     unbreakable: bool = False
     limit: Callable[[Mapping[Direction, FileSink]], Limit | None] = _unlimited
+    seal: Seal | None = None
 
 
 class PostLogin:
@@ -167,6 +169,7 @@ class PostLogin:
             address=request.remote if written.address else "",
             directions=(written.only,) if written.only else _BOTH,
             promise=home not in self._homes or self._keepers.refusal(home) is not None,
+            behind=SEALED if self._options.seal else "",
         )
 
     def _decline(self, visitor: Visitor, request: Request, why: NotRecorded) -> None:
@@ -222,7 +225,9 @@ class PostLogin:
     def _recorder(self, user: str, written: RawlogOptions, sinks: Mapping[Direction, FileSink]) -> Recorder:
         encoder = PairEncoder(written.stamps, written.boundaries)
         name = f"rawlog({shown(user)})"
-        limit = self._options.limit(sinks)
+        limit, seal = self._options.limit(sinks), self._options.seal
+        if seal is not None:
+            sinks = seal.over(sinks)
         return Recorder(encoder, sinks, name=name, report=self._report, flusher=self._flusher, limit=limit)
 
     def _begin(self, session: Session | UnbreakableSession, answered: bool) -> None:

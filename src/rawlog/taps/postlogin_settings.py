@@ -7,14 +7,19 @@ Dovecot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from rawlog.errors import ConfigError
 from rawlog.events import Direction
 from rawlog.recorder.limits import Limit
 from rawlog.recorder.sinks import FileSink
 from rawlog.settings.configuration import Configuration
 from rawlog.taps.limiting import limit_of
 from rawlog.taps.postlogin import PostLoginOptions
+
+if TYPE_CHECKING:
+    from rawlog.recorder.seal import Seal
 
 
 def with_settings(options: PostLoginOptions, configuration: Configuration) -> PostLoginOptions:
@@ -29,4 +34,16 @@ def with_settings(options: PostLoginOptions, configuration: Configuration) -> Po
         debug=options.debug or settings.debug,
         unbreakable=options.unbreakable or settings.rawlog_relay == "unbreakable",
         limit=limit,
+        seal=_seal(settings.rawlog_recipient, unbreakable=options.unbreakable),
     )
+
+
+def _seal(recipients: Sequence[str], *, unbreakable: bool) -> Seal | None:
+    """Loaded for those only who want it. Raises ConfigError."""
+    if not recipients:
+        return None
+    if unbreakable:
+        raise ConfigError("rawlog_recipient does not go together with --relay unbreakable; take one of them out")
+    from rawlog.recorder.seal import Seal
+
+    return Seal(recipients)

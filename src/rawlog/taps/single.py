@@ -6,7 +6,7 @@ Knows: how the parts of a gateway are put together. Must not know: options, logg
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rawlog.engine.connect import Endpoint, resolve, unix
@@ -17,6 +17,7 @@ from rawlog.errors import ConfigError
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.protocols.registry import framer_for
 from rawlog.recorder.flusher import Flusher
+from rawlog.recorder.seal import seal_for
 from rawlog.settings.backend import Backend
 from rawlog.settings.model import DEFAULTS
 from rawlog.settings.variables import Template
@@ -38,17 +39,19 @@ def single_gateway(
     ca_file: str | None,
     keep_secrets: bool,
     report: Callable[[str], None],
+    recipients: Sequence[str] = (),
 ) -> Gateway:
     """A gateway in front of ``backend`` that records whole conversations below ``directory`` (made when missing).
 
     Its clients have the limits that ``rawlog serve`` has by default.
 
-    ``ca_file``: authorities that may have signed the backend's certificate, None: those of the system. Raises
-    ConfigError or LegError for what can't work.
+    ``ca_file``: authorities that may have signed the backend's certificate, None: those of the system. ``recipients``:
+    for whom recordings are sealed. Raises ConfigError or LegError for what can't work.
     """
     flusher = Flusher(loop.call_later)
     template = _template(directory)
-    target = Target(template, lambda: PairEncoder(stamps=True), create=True, flusher=flusher, report=report)
+    seal = seal_for(recipients)
+    target = Target(template, lambda: PairEncoder(stamps=True), create=True, flusher=flusher, report=report, seal=seal)
     service = Service(
         protocol=backend.protocol,
         backend=backend,

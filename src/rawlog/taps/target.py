@@ -15,13 +15,14 @@ from rawlog.formats.base import Encoder
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.directory import NotRecorded, resolve, shown
 from rawlog.recorder.flusher import Flusher
-from rawlog.recorder.keeper import Order
+from rawlog.recorder.keeper import SEALED, Order
 from rawlog.recorder.limits import Limit
 from rawlog.recorder.naming import Opened, open_pair, open_single, stamped_stems
 from rawlog.recorder.orders import Keepers
 from rawlog.recorder.recorder import Recorder
 from rawlog.recorder.room import Rooms
 from rawlog.recorder.roots import is_own
+from rawlog.recorder.seal import Seal
 from rawlog.settings.options import RawlogOptions
 from rawlog.settings.variables import Template
 
@@ -40,6 +41,7 @@ class Target:
     ``create``: directories that are missing are made (0700); otherwise the directory is the switch, as in Dovecot.
     ``report`` gets the sentences of recorders, and of why nothing is recorded; with ``debug`` also when nobody asked
     for a recording. ``limit`` makes the limits of a recording, ``rooms`` adds those that it shares with others.
+    ``seal``: recordings are sealed with it.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Target:
         debug: bool = True,
         limit: Callable[[Opened], Limit] | None = None,
         rooms: Rooms | None = None,
+        seal: Seal | None = None,
     ) -> None:
         self.needs_user = directory is None or not directory.names.isdisjoint(OF_A_USER)
         self._directory = directory
@@ -63,6 +66,8 @@ class Target:
         self._debug = debug
         self._limit = limit
         self._rooms = rooms
+        self._seal = seal
+        self._behind = SEALED if seal else ""
         self._told: set[str] = set()
 
     def open(self, values: Values, at: int, name: str, answer: Answer, *, instead: Template | None = None) -> None:
@@ -86,9 +91,8 @@ class Target:
         limit = self._limit(opened) if self._limit else None
         if self._rooms is not None:
             limit = self._rooms.limit(limit or Limit(0), opened.path, opened.sinks, own=own)
-        recorder = Recorder(
-            self._encoder(), opened.sinks, name=name, report=self._report, flusher=self._flusher, limit=limit
-        )
+        sinks = self._seal.over(opened.sinks) if self._seal else opened.sinks
+        recorder = Recorder(self._encoder(), sinks, name=name, report=self._report, flusher=self._flusher, limit=limit)
         return recorder, opened.path
 
     def _open(self, directory: Template, values: Values, at: int) -> Opened | NotRecorded:
@@ -98,8 +102,8 @@ class Target:
         if self._create and (refused := _make(path)):
             return refused
         if self._encoder().single:
-            return open_single(path, stamped_stems(at))
-        return open_pair(path, stamped_stems(at))
+            return open_single(path, stamped_stems(at), f".rawlog{self._behind}")
+        return open_pair(path, stamped_stems(at), behind=self._behind)
 
     def _not_recorded(self, why: NotRecorded) -> None:
         if why.reason not in self._told and (self._debug or not why.expected):
@@ -130,11 +134,12 @@ class HomeTarget(Target):
         report: Callable[[str], None],
         debug: bool,
         limit: Callable[[Opened], Limit] | None = None,
+        seal: Seal | None = None,
     ) -> None:
         def encoder() -> Encoder:
             return PairEncoder(stamps=options.stamps, boundaries=options.boundaries)
 
-        super().__init__(None, encoder, flusher=flusher, report=report, debug=debug, limit=limit)
+        super().__init__(None, encoder, flusher=flusher, report=report, debug=debug, limit=limit, seal=seal)
         self._keepers = keepers
         self._options = options
 
@@ -157,4 +162,4 @@ class HomeTarget(Target):
             return NotRecorded(f"user {shown(str(user))}: userdb returns no uid and gid; nobody can act as that user")
         directions = tuple(Direction) if self._options.only is None else (self._options.only,)
         address = str(values.get("rip", "")) if self._options.address else ""
-        return Order(home, uid, gid, os.getpid(), at, address, directions)
+        return Order(home, uid, gid, os.getpid(), at, address, directions, behind=self._behind)

@@ -16,6 +16,7 @@ from typing import Any
 from rawlog.dialogue.exchange_summary import Summary, summarize
 from rawlog.reading.names import parse_name
 from rawlog.reading.opener import open_recording
+from rawlog.reading.unseal import SealedError
 from rawlog.views.escape import neutral_text
 from rawlog.views.table import Column, table
 from rawlog.views.units import duration_text, iso_text, moment_text, size_text
@@ -63,10 +64,13 @@ class Listed:
 def note(path: str) -> dict[str, Any]:
     """What is noted of the recording at a path: its summary as a mapping; what only the file's name says is in it too.
 
-    Raises RawlogError when it can't be read.
+    Of one that is sealed it is the name alone. Raises RawlogError when it can't be read.
     """
-    summary = summarize(open_recording(path))
-    name = parse_name(Path(path).name)
+    try:
+        summary = summarize(open_recording(path))
+    except SealedError:
+        summary = Summary(end="sealed")
+    name = parse_name(Path(path).name.replace(".rawlog", ".in"))
     if name is not None:
         summary.client = summary.client or name.ip or ""
         if summary.started is None:

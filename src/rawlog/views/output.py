@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rawlog.errors import RawlogError
+from rawlog.reading.names import stem_of as half_stem
 
 NAME_LIMIT = 200
 """Characters of a file name that come from a recording; file systems take 255 bytes."""
@@ -54,7 +55,7 @@ def write_all(path: str | Path, pieces: Iterable[bytes]) -> None:
 
 def stem_of(name: str) -> str:
     """What a file made of the recording ``name`` is called, without an ending."""
-    stem = name.rpartition("/")[2].removesuffix(".in").removesuffix(".out").removesuffix(".rawlog")
+    stem = half_stem(name.rpartition("/")[2]).removesuffix(".age").removesuffix(".rawlog")
     return (stem.replace("\0", "_").replace(" ", "_") or "recording")[:NAME_LIMIT]
 
 
