@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs the real mail servers, clients and browser that tests/live talks to, where this machine allows it: Debian or Ubuntu,
-# as root or with sudo that asks no password. Elsewhere it says what is missing, and those tests are skipped.
+# Installs the real mail servers and clients, and the browser, that tests/live works with, where this machine allows it:
+# Debian or Ubuntu, as root or with sudo that asks no password. Elsewhere it says what is missing, and those tests are skipped.
 # Nothing is started, now or at the next boot. `make test SERVERS=no` leaves the machine as it is.
 set -u
 packages="dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-submissiond dovecot-managesieved
-    isync curl swaks libnet-ssleay-perl haproxy nginx libnginx-mod-stream postfix fetchmail tshark"
+    isync curl swaks libnet-ssleay-perl haproxy nginx libnginx-mod-stream postfix fetchmail tshark chromium"
 
 skip() {
     echo "servers: $1; tests that need what is not there are skipped" >&2
