@@ -16,10 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.cli import main
+from rawlog.engine.loop import Loop
 from tests.support.backends import FakeServer, ImapScript
 from tests.support.certificates import certificates
 from tests.support.gateway import TapProcess, eventually, records, tap_process
 from tests.support.peer import SECONDS, Peer, dial
+from tests.support.probes import CLOSED, EVERYTHING, Stage, in_a_process, needs_network_rules, own_state
 
 HERE = ("--listen", "127.0.0.1:0")
 
@@ -233,3 +236,17 @@ def test_a_client_that_is_refused_does_not_keep_it(tmp_path: Path) -> None:
         tap.read_until("waiting for those that are there")
         tap.signal(signal.SIGTERM)
         assert tap.wait() == 0
+
+
+@needs_network_rules
+def test_it_can_only_do_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the work it tries what it need not."""
+    stage, found = Stage(tmp_path), list[object]()
+    words = ["tap", "imap://127.0.0.1:9", *HERE, "--cert", pem(), "--dir", f"{stage.raw}/%u"]
+
+    def life() -> list[object]:
+        monkeypatch.setattr(Loop, "run", lambda loop: found.extend([stage.tried(EVERYTHING), own_state()]))
+        main(words)
+        return found
+
+    assert in_a_process(life) == repr([["make a directory"], CLOSED])

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rawlog.engine.confine import CREATE, MAKE_REG, READ, READ_DIR, REMOVE_FILE, Rules, confine
+from rawlog.engine.confine import CREATE, MAKE_DIR, MAKE_REG, READ, READ_DIR, REMOVE_FILE, Rules, confine
 from rawlog.engine.roles import homes
-from rawlog.recorder.confinement import housekeeping, serving
+from rawlog.recorder.confinement import housekeeping, serving, tapping
 from rawlog.settings.loader import loads
+from rawlog.settings.variables import Template
 from tests.support.probes import EVERYTHING, STEM, Stage, in_a_process, needs_network_rules
 
 USERS = "userdb {{\n  driver = {}\n  args = {}\n}}\n"
@@ -114,3 +115,11 @@ def test_the_housekeeper_removes_recordings_and_nothing_else(stage: Stage) -> No
     rules = housekeeping(loads(f"rawlog_dir = {stage.raw}/%u\n"))
     assert tried(stage, rules) == ["read a recording", "remove a recording"]
     assert {rights for path, rights in rules.files if path == str(stage.raw)} == {READ | REMOVE_FILE}
+
+
+def test_a_tap_makes_directories_too(tmp_path: Path) -> None:
+    rules = tapping(Template(f"{tmp_path}/a/b/%u"), [143], ["/run/x/imap"])
+    assert (str(tmp_path), CREATE | READ_DIR | MAKE_DIR) in rules.files
+    assert ("/run/x", REMOVE_FILE) in rules.files
+    assert (rules.connect, rules.bind) == ([143], False)
+    assert made_in(tapping(Template("%h/raw"), [], [])) == homes()

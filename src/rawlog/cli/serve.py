@@ -10,7 +10,7 @@ import logging
 import logging.handlers
 import sys
 
-from rawlog.engine.confine import confine
+from rawlog.engine.confine import confine_or_say
 from rawlog.engine.roles import master, reborn
 from rawlog.errors import ConfigError
 from rawlog.settings.configuration import Configuration
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         return configuration
 
     daemon = Daemon(read, log.info)
-    confine(reborn(master()))
+    confine_or_say(reborn(master()), log.info)
     daemon.run()
     return 0
 

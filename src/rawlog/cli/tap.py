@@ -9,12 +9,15 @@ import argparse
 import logging
 import sys
 
+from rawlog.engine.confine import close_to_others, confine_or_say
 from rawlog.engine.loop import Loop
 from rawlog.errors import ConfigError
+from rawlog.recorder.confinement import tapping
 from rawlog.settings.backend import parse_backend, parse_listen
+from rawlog.settings.variables import Template
 from rawlog.taps import tls
 from rawlog.taps.ending import end_on_signals
-from rawlog.taps.single import single_gateway
+from rawlog.taps.single import absolute, single_gateway
 
 DESCRIPTION = """\
 Stands in front of a mail server and records every conversation with it. Clients connect to ADDRESS instead of the
@@ -73,5 +76,9 @@ def run(options: argparse.Namespace) -> int:
     end_on_signals(loop, [gateway], say)
     for address in addresses:
         say(f"listening on {gateway.listen(address)} for {backend}")
+    sockets = [address.unix_path for address in addresses if address.unix_path is not None]
+    ports = [backend.port] if backend.port is not None else []
+    close_to_others()
+    confine_or_say(tapping(Template(absolute(options.dir)), ports, sockets), say)
     loop.run()
     return 0

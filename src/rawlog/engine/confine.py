@@ -127,6 +127,14 @@ def confine(rules: Rules, syscall: Syscall | None = None) -> bool:
     return True
 
 
+def confine_or_say(rules: Rules, report: Callable[[str], None]) -> None:
+    """The same for who goes on in any case."""
+    try:
+        confine(rules)
+    except OSError as error:
+        report(f"this process can't be kept to its work: {error}; it goes on; see rawlog doctor")
+
+
 def _allow(syscall: Syscall, ruleset: int, path: str, rights: int) -> None:
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""What the processes of ``rawlog serve`` may still do once they have begun their work, from the settings.
+"""What the processes of ``rawlog serve`` and ``tap`` may still do once they have begun their work, from the settings.
 
 Knows: where recordings go and users are looked up. Must not know: how the kernel is told (engine/confine.py), what a
 process does. Each list is as short as its work allows.
@@ -11,10 +11,11 @@ import ssl
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from rawlog.engine.confine import CREATE, READ, READ_DIR, REMOVE_FILE, Rules
+from rawlog.engine.confine import CREATE, MAKE_DIR, READ, READ_DIR, REMOVE_FILE, Rules
 from rawlog.engine.roles import homes, runtime
 from rawlog.recorder.roots import templates
 from rawlog.settings.configuration import Configuration
+from rawlog.settings.variables import Template
 
 _AUTHORITIES = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/ssl/certs", "/etc/pki")
 _FIXED = re.compile(r"(?:[^%]|%%)*")
@@ -34,6 +35,14 @@ def serving(configuration: Configuration, directories: Collection[str], ports: C
     files = [*runtime(), *_authorities(configuration), *_userdbs(configuration)]
     databases = any(section.driver == "sql" for section in configuration.userdbs)
     return Rules([*files, *((path, CREATE | READ_DIR) for path in makes)], connect=None if databases else ports)
+
+
+def tapping(directory: Template, ports: Collection[int], sockets: Collection[str]) -> Rules:
+    """For ``rawlog tap``: it makes directories and files below ``directory``, and removes its own unix ``sockets``."""
+    makes = homes() if directory.text.startswith("%h") else [_fixed(directory.text)]
+    files = [*runtime(), *((path, READ) for path in authorities())]
+    files += [(path, CREATE | READ_DIR | MAKE_DIR) for path in makes]
+    return Rules([*files, *((str(Path(path).parent), REMOVE_FILE) for path in sockets)], connect=ports)
 
 
 def housekeeping(configuration: Configuration) -> Rules:
@@ -67,9 +76,13 @@ def _fixed(text: str) -> str:
 def _authorities(configuration: Configuration) -> Files:
     """Certificates of authorities in directories, which are read when a server shows one of theirs."""
     given = {settings.ssl_client_ca_dir for settings in configuration.protocols.values()} - {""}
+    yield from ((path, READ) for path in (*authorities(), *sorted(given)))
+
+
+def authorities() -> list[str]:
+    """Where the system keeps certificates of authorities."""
     default = ssl.get_default_verify_paths()
-    paths = {*given, *_AUTHORITIES, default.openssl_capath, default.openssl_cafile}
-    yield from ((path, READ) for path in sorted(paths))
+    return sorted({*_AUTHORITIES, default.openssl_capath, default.openssl_cafile})
 
 
 def _userdbs(configuration: Configuration) -> Files:

@@ -116,7 +116,8 @@ def _become_quiet(orders: socket.socket) -> None:
     from rawlog.engine.roles import keeping
 
     close_to_others()
-    confine(keeping())
+    with contextlib.suppress(OSError):  # a keeper that is not kept to its work does it all the same
+        confine(keeping())
 
 
 def _tend(orders: socket.socket, count: int) -> None:

@@ -14,7 +14,7 @@ import socket
 import stat
 from collections.abc import Callable
 
-from rawlog.engine.confine import confine
+from rawlog.engine.confine import confine_or_say
 from rawlog.engine.loop import Loop
 from rawlog.engine.relay import Limits
 from rawlog.engine.roles import reborn, relaying
@@ -49,7 +49,7 @@ def serve_under_master(options: PostLoginOptions, report: Callable[[str], None],
     service.door.on_idle = loop.stop
     end_on_signals(loop, service)
     master.attend()
-    confine(reborn(relaying()) if options.unbreakable else relaying())
+    confine_or_say(reborn(relaying()) if options.unbreakable else relaying(), report)
     loop.run()
     service.flush()
 

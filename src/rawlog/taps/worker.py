@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from rawlog.engine.confine import Rules, close_to_others, confine
+from rawlog.engine.confine import Rules, close_to_others, confine_or_say
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.roles import reborn
 from rawlog.engine.tally import Share, alone
@@ -76,7 +76,7 @@ def run_worker(
 
     loop.register(master_alive, orphaned, READ)
     settle_memory()
-    confine(_rules(configuration, prepared))
+    confine_or_say(_rules(configuration, prepared), report)
     loop.run()
     flusher.flush()
 
