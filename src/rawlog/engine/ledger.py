@@ -133,8 +133,7 @@ class Ledger:
     def clear(self, slot: int) -> None:
         """Make a slot new: LIVE, nothing in it."""
         begin = self.word(slot)
-        for number in range(begin, begin + SLOT // 8):
-            self.words[number] = 0
+        self.bytes[8 * begin : 8 * begin + SLOT] = bytes(SLOT)
         self.words[begin + _APPENDED] = 8  # so that no base is 0 by chance
         self.words[begin + _CHECKPOINTS] = 8
         self.words[begin + _STATE] = LIVE

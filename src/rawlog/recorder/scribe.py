@@ -271,7 +271,8 @@ class Scribe:
 
     def close(self, at: int, reason: str) -> None:
         """The conversation is over. Writes everything, and says what could not be written."""
-        self.flush()
+        if self.journal.used > STEP:
+            self.flush()
         if not self._state.closed and not self._write(lambda: self._encode_end(at, reason)):
             waiting = [0, 0]
             for _, direction, data, _ in self.journal.pieces():
