@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from rawlog.cli import main
-from tests.support.viewing import PATIENCE, small, write
+from tests.support.probes import needs_landlock
+from tests.support.viewing import PATIENCE, eventually, small, write
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -33,6 +34,21 @@ def test_it_prints_the_address_and_runs_until_it_is_ended(tmp_path: Path, cache:
         code = viewer.wait(PATIENCE)
         assert viewer.stderr.read() == ""
     assert code == 0
+
+
+@needs_landlock
+def test_it_can_change_nothing_but_its_notes(tmp_path: Path, cache: Path) -> None:
+    write(tmp_path / "raw" / "one.rawlog", small())
+    command = [sys.executable, "-m", "rawlog", "web", str(tmp_path / "raw")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as viewer:
+        assert viewer.stdout is not None
+        viewer.stdout.readline()
+        shelf = cache / "rawlog" / "shelf.sqlite"
+        eventually(lambda: shelf.exists() and b"alice" in shelf.read_bytes())
+        status = Path(f"/proc/{viewer.pid}/status").read_text()
+        viewer.terminate()
+        assert viewer.wait(PATIENCE) == 0
+    assert "NoNewPrivs:\t1" in status
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])

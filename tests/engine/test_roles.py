@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rawlog.engine.confine import CREATE, EXECUTE, READ, WRITE_FILE, confine
-from rawlog.engine.roles import NO_HOMES, homes, keeping, master, reading, reborn, relaying, runtime
+from rawlog.engine.roles import NO_HOMES, homes, keeping, master, reading, reborn, relaying, runtime, viewing
 from tests.support.probes import CHANGES, EVERYTHING, NETWORK, PROGRAMS, READS, Stage, in_a_process, needs_network_rules
 
 
@@ -41,6 +41,20 @@ def test_a_keeper_makes_files_and_reads_none(stage: Stage) -> None:
 @needs_network_rules
 def test_who_shows_recordings_changes_nothing(stage: Stage) -> None:
     assert set(tried(stage, reading())) == set(READS)
+
+
+@needs_network_rules
+def test_a_viewer_changes_its_notes_alone(stage: Stage) -> None:
+    assert set(tried(stage, viewing(str(stage.empty)))) == set(READS)
+    notes = stage.empty / "notes"
+
+    def life() -> list[object]:
+        confine(viewing(str(stage.empty)))
+        notes.write_text("x")
+        notes.unlink()
+        return [notes.exists(), *stage.tried(CHANGES)]
+
+    assert ast.literal_eval(in_a_process(life)) == [False]
 
 
 @needs_network_rules

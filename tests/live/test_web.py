@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import imaplib
 import re
-import shutil
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,90 +15,25 @@ from rawlog.demo import DemoServer
 from rawlog.events import Chunk, Direction, Event, Mark
 from rawlog.formats.native import NativeEncoder
 from rawlog.views.escape import neutral
+from tests.support.browsing import PATIENCE, PHONE, Seen, looking, shown, started, why_missing
 from tests.support.gateway import tap_process
 from tests.support.payloads import PAYLOADS
-from tests.support.viewing import NAME, START, append, serving, small, talk, write
+from tests.support.viewing import NAME, START, append, small, talk, write
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.live
 
 IN, OUT = Direction.IN, Direction.OUT
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-PATIENCE = 30_000  # milliseconds
-DESK = {"width": 1200, "height": 700}
-PHONE = {"width": 360, "height": 700}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (make test installs it on Debian and Ubuntu)")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
-    )
-    with playwright.sync_playwright() as running:
-        launched = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-@dataclass
-class Seen:
-    """A page, and everything that went on around it."""
-
-    page: Page
-    url: str
-    requests: list[str] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-    received: int = 0
-
-    def row(self, text: str) -> Any:
-        return self.page.locator(".row", has_text=text).first
-
-    def open(self, text: str) -> None:
-        """From the list to a conversation."""
-        self.row(text).click()
-        self.page.locator(".talk .row:not(.empty)").first.wait_for()
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-
-@contextmanager
-def looking(browser: Browser, place: Path, size: dict[str, int] | None = None, **words: Any) -> Iterator[Seen]:
-    """A viewer and a page of it. Whatever happens, no request leaves the origin of the page, and no rule is broken."""
-    with serving(place) as url:
-        context = browser.new_context(viewport=size or DESK, **words)  # type: ignore[arg-type]
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        seen = Seen(page, url)
-        page.on("request", lambda request: seen.requests.append(request.url))
-        page.on("response", lambda response: count(seen, response))
-        page.on("console", lambda message: seen.troubles.append(message.text))
-        page.on("pageerror", lambda error: seen.troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (seen.troubles.append(dialog.message), dialog.dismiss()))
-        page.goto(url)
-        page.locator(".page").wait_for()
-        try:
-            yield seen
-            origin = url.partition("#")[0]
-            assert [address for address in seen.requests if not address.startswith((origin, "blob:"))] == []
-            assert seen.troubles == []
-        finally:
-            context.close()
-
-
-def count(seen: Seen, response: Any) -> None:
-    seen.received += int(response.headers.get("content-length", 0))
-
-
-def shown(seen: Seen, what: str) -> Any:
-    from playwright.sync_api import expect
-
-    return expect(seen.page.locator(what).first)
+    if (reason := why_missing()) is not None:
+        pytest.skip(reason)
+    with started() as running:
+        yield running
 
 
 # -- coming in ---------------------------------------------------------------------------------------------------------

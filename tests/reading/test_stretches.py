@@ -13,7 +13,9 @@ from rawlog.formats.combined import CombinedEncoder
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
 from rawlog.reading import stretches
-from rawlog.reading.stretches import Stretches, files_of
+from rawlog.reading.stretches import Stretches, files_of, is_sealed_recording
+from rawlog.reading.unseal import forget_identities, identify
+from tests.support.sealing import identity_file, sealed_sink
 from tests.support.viewing import NAME, talk, write
 
 IN, OUT = Direction.IN, Direction.OUT
@@ -84,12 +86,33 @@ def test_files_of_a_recording(tmp_path: Path) -> None:
     assert [file.half for file in files_of(str(tmp_path / "talk.in"))] == [IN]
     assert [file.half for file in files_of(str(tmp_path / "talk"))] == [IN]
     assert files_of(str(tmp_path / "nothing")) == []
+    (tmp_path / f"{NAME.format(2)}.in.age").touch()
+    assert [file.half for file in files_of(str(tmp_path / NAME.format(2)))] == [IN]
+    assert not is_sealed_recording(str(tmp_path / NAME.format(1)))
 
 
 def test_what_is_no_recording(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\0\1\2")
     with pytest.raises(RawlogError, match="not a recording"):
         list(Stretches(str(tmp_path / "x")).read(IN, 0, 5))
+
+
+def test_what_is_sealed_is_read_from_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "one.rawlog.age"
+    sink, encoder = sealed_sink(path), NativeEncoder({})
+    for event in talk((OUT, b"one\r\n"), (IN, b"two\r\n"), (OUT, b"three\r\n")):
+        sink.write(encoder.chunk(event.at, event.direction, event.data))
+    sink.close()
+    assert is_sealed_recording(str(path))
+    found = Stretches(str(path))
+    with pytest.raises(RawlogError, match="is sealed"):
+        list(found.read(OUT, 0, 5))
+    identify(identity_file(tmp_path))
+    try:
+        for _ in range(2):
+            assert b"".join(chunk.data for chunk in found.read(OUT, 3, 8)) == b"\r\nthr"
+    finally:
+        forget_identities()
 
 
 def test_cut_counts_what_is_not_wanted_too() -> None:

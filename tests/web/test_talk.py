@@ -13,9 +13,11 @@ from rawlog.dialogue.search import parse
 from rawlog.events import Direction
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
+from rawlog.reading.unseal import forget_identities, identify
 from rawlog.web import talk as module
 from rawlog.web.talk import Talk
 from tests.support import golden
+from tests.support.sealing import identity_file, sealed_sink
 from tests.support.viewing import NAME, PATIENCE, START, append, eventually, small, talk, write
 
 IN, OUT = Direction.IN, Direction.OUT
@@ -172,6 +174,23 @@ def test_nobody_wants_it_any_more(tmp_path: Path) -> None:
     one.wait(PATIENCE)
     one.grow()
     assert not one.reading
+
+
+def test_what_is_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "one.rawlog.age"
+    sink, encoder = sealed_sink(path), NativeEncoder({})
+    for event in talk((OUT, b"* PREAUTH\r\n"), (IN, b"a1 NOOP\r\n"), (OUT, b"a1 OK\r\n")):
+        sink.write(encoder.chunk(event.at, event.direction, event.data))
+    sink.close()
+    assert "--identity" in opened(path).problem
+    identify(identity_file(tmp_path))
+    try:
+        one = opened(path)
+        assert verbs(one) == ["greeting", "NOOP"]
+        one.grow()
+        assert one.edition == 0
+    finally:
+        forget_identities()
 
 
 def test_golden_recordings_are_read_without_trouble() -> None:

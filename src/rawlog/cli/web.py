@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import importlib.util
 import signal
+from pathlib import Path
 
 from rawlog.cli import shared
 from rawlog.errors import ConfigError, RawlogError
@@ -57,11 +58,25 @@ def run(options: argparse.Namespace) -> int:
     from rawlog.web.catalog import Catalog
     from rawlog.web.server import Address, Viewer, bound
 
-    catalog = Catalog(options.paths, None if options.no_cache else default_shelf())
+    shelf = None if options.no_cache else default_shelf()
+    catalog = Catalog(options.paths, shelf)
     address = Address(listen.host, listen.port or 0, options.cert, options.key)
     with contextlib.suppress(KeyboardInterrupt), bound(address) as listening:
         viewer = Viewer(catalog, listening, address)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(f"{viewer.url}\nOpen this address in a browser; Ctrl-C ends.", flush=True)
+        _keep_to_it(shelf)
         viewer.run()
     return 0
+
+
+def _keep_to_it(shelf: Path | None) -> None:
+    """Recordings hold what strangers have sent: who shows them can change nothing but his notes, and reach nobody."""
+    from rawlog.engine.confine import close_to_others, confine
+    from rawlog.engine.roles import reading, viewing
+
+    close_to_others()
+    with contextlib.suppress(OSError):  # a system that has it and refuses it, as in some containers
+        if shelf is not None:
+            shelf.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        confine(reading() if shelf is None else viewing(str(shelf.parent)))

@@ -17,6 +17,7 @@ from rawlog.engine.confine import (
     MAKE_FIFO,
     MAKE_SYM,
     READ,
+    REMOVE_FILE,
     Rules,
 )
 
@@ -66,6 +67,12 @@ def keeping() -> Rules:
 def reading() -> Rules:
     """For who only shows recordings: it reads what it likes; it changes nothing, and speaks with nobody."""
     return Rules([("/", READ), ("/dev/null", CREATE), ("/dev/tty", CREATE)])
+
+
+def viewing(notes: str) -> Rules:
+    """For who shows recordings to who asks on a socket that listens already, and keeps notes in one directory."""
+    rules = reading()
+    return rules._replace(files=[*rules.files, (notes, READ | CREATE | REMOVE_FILE)])
 
 
 def homes() -> list[str]:

@@ -38,6 +38,9 @@ PARALLEL = 400
 BATCH = 200
 """Recordings that one process reads before it reports; a shelf loses no more than these when a listing is stopped."""
 
+STEP = 5
+"""The same for who reads alone: somebody may be looking on."""
+
 WORKERS_LIMIT = 8
 """More readers than this wait for the disk."""
 
@@ -68,9 +71,11 @@ class Shelf:
     recordings can be read.
 
     ``edition`` is that of the notes: whoever changes what is noted counts it up. A shelf of another one is made anew.
+    With ``alone`` no other processes are started to read many recordings.
     """
 
-    def __init__(self, path: Path | None, *, edition: int) -> None:
+    def __init__(self, path: Path | None, *, edition: int, alone: bool = False) -> None:
+        self._alone = alone
         self._database = _open(None if has_identities() else path, VERSION * 1000 + edition)
 
     def notes(self, places: Iterable[str], read: Read, *, tell: Tell, fail: Fail) -> Iterator[tuple[str, Note]]:
@@ -102,7 +107,7 @@ class Shelf:
     def _read(self, items: list[Item], read: Read, tell: Tell, fail: Fail) -> Iterator[tuple[str, Note]]:
         """Reads what is not known yet, and notes it."""
         done = 0
-        for batch in _read_all(items, read):
+        for batch in _read_all(items, read, alone=self._alone or has_identities()):
             self._keep([(item, note) for item, note, failure in batch if failure is None])
             done += len(batch)
             tell(done, len(items))
@@ -202,11 +207,12 @@ def _stem(path: str) -> str:
 Result = tuple[Item, str | None, str | None]  # the note as JSON, or what went wrong
 
 
-def _read_all(items: list[Item], read: Read) -> Iterator[list[Result]]:
-    """What ``read`` gives for each, in batches; many are read in several processes."""
-    batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
-    workers = min(WORKERS_LIMIT, os.cpu_count() or 1)
-    if len(items) < PARALLEL or workers == 1 or has_identities():  # which others do not have
+def _read_all(items: list[Item], read: Read, *, alone: bool) -> Iterator[list[Result]]:
+    """What ``read`` gives for each, in batches; many are read in several processes, which know no identities."""
+    workers = 1 if alone else min(WORKERS_LIMIT, os.cpu_count() or 1)
+    size = STEP if alone else BATCH
+    batches = [items[start : start + size] for start in range(0, len(items), size)]
+    if len(items) < PARALLEL or workers == 1:
         yield from map(partial(_read_batch, read), batches)
         return
     from concurrent.futures import ProcessPoolExecutor  # here, for few calls need it and each would wait for it

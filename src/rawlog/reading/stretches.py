@@ -18,7 +18,9 @@ from rawlog.errors import RawlogError
 from rawlog.events import Chunk, Direction, Event
 from rawlog.formats.base import Decoder
 from rawlog.reading.follow_recording import GrowingFile, NotARecordingError, decoder_for
-from rawlog.reading.source import PIECE_SIZE, unreadable
+from rawlog.reading.names import halves_of
+from rawlog.reading.source import PIECE_SIZE, Source, unreadable
+from rawlog.reading.unseal import is_sealed
 
 GRAIN = 1 << 20
 """Bytes of a file between two copies of the decoder: decoding them takes a few milliseconds, a copy little memory."""
@@ -39,10 +41,23 @@ def files_of(name: str) -> list[GrowingFile]:
     A file that is called ``.in`` or ``.out`` alone is a half, unless its content says that it is all in one.
     """
     if Path(name).is_file():
-        suffix = Path(name).suffix[1:]
+        suffix = Path(name.removesuffix(".age")).suffix[1:]
         return [GrowingFile(name, direction=Direction(suffix) if suffix in ("in", "out") else None)]
-    halves = [GrowingFile(f"{name}.{direction.value}", direction=direction) for direction in Direction]
-    return [half for half in halves if Path(half.path).is_file()]
+    found = []
+    for direction in Direction:
+        paths = [path for path in halves_of(name, direction) if Path(path).is_file()]
+        found += [GrowingFile(path, direction=direction) for path in paths[:1]]
+    return found
+
+
+def is_sealed_recording(name: str) -> bool:
+    """Whether any of its files is sealed: then they can't be followed, and are read from the beginning each time."""
+    return any(is_sealed(_head(file.path)) for file in files_of(name))
+
+
+def _head(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read(PIECE_SIZE)
 
 
 class Stretches:
@@ -64,11 +79,15 @@ class Stretches:
                     raise RawlogError(f"{file.path}: not a recording") from None
 
     def _read(self, file: GrowingFile, direction: Direction, start: int, end: int) -> Iterator[Chunk]:
+        places = self._places.get(file.path)
+        if places is None:
+            head = _head(file.path)
+            if is_sealed(head):
+                yield from _from_the_beginning(file, direction, start, end)
+                return
+            places = [_Place(0, dict.fromkeys(Direction, 0), decoder_for(file, head))]
+            self._places[file.path] = places
         with open(file.path, "rb", buffering=0) as source:
-            places = self._places.get(file.path)
-            if places is None:
-                decoder = decoder_for(file, source.read(PIECE_SIZE))
-                places = self._places[file.path] = [_Place(0, dict.fromkeys(Direction, 0), decoder)]
             place = places[bisect_right(places, start, key=lambda place: place.given[direction]) - 1]
             offset, given, decoder = place.offset, dict(place.given), deepcopy(place.decoder)
             source.seek(offset)
@@ -79,6 +98,17 @@ class Stretches:
                     places.append(_Place(offset, dict(given), deepcopy(decoder)))
             if given[direction] < end:
                 yield from _cut(decoder.end(), given, direction, start, end)
+
+
+def _from_the_beginning(file: GrowingFile, direction: Direction, start: int, end: int) -> Iterator[Chunk]:
+    """The same for a file that is sealed, of which nothing is kept."""
+    source = Source(file.path)
+    decoder, given = decoder_for(file, source.head), dict.fromkeys(Direction, 0)
+    for piece in source:
+        if given[direction] >= end:
+            return
+        yield from _cut(decoder.feed(piece), given, direction, start, end)
+    yield from _cut(decoder.end(), given, direction, start, end)
 
 
 def _cut(

@@ -105,7 +105,7 @@ class Catalog:
         names = self._names()
         for name in names:
             self._put(Entry(self.id_of(name), name))
-        shelf = Shelf(self._shelf, edition=EDITION)
+        shelf = Shelf(self._shelf, edition=EDITION, alone=True)
         for name, noted in shelf.notes(self._places, note, tell=self._tell, fail=self._fail):
             self._put(Entry(self.id_of(name), name, listed(name, noted).summary))
             if self._stopped.is_set():

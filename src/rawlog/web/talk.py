@@ -20,7 +20,7 @@ from rawlog.errors import RawlogError
 from rawlog.events import Event, Recording
 from rawlog.reading.follow_recording import GrowingFile, GrowingRecording, NotARecordingError
 from rawlog.reading.opener import open_recording
-from rawlog.reading.stretches import Stretches, files_of
+from rawlog.reading.stretches import Stretches, files_of, is_sealed_recording
 from rawlog.web.buckets import Point, buckets
 from rawlog.web.index import FAILED, NO_TIME, Index
 
@@ -135,7 +135,7 @@ class Talk:
         self.version += 1
 
     def _events(self, recording: Recording) -> Iterator[Event]:
-        if not recording.timed:  # it can't be put in order before all of it is there
+        if not recording.timed or is_sealed_recording(self.name):  # it makes sense only when all of it is there
             yield from in_order(recording).events
             return
         self._files = files_of(self.name)
