@@ -89,6 +89,8 @@ class Outbox:
 
     def drop(self) -> None:
         """Give up the rest; :attr:`undelivered` keeps counting it."""
+        if not self.queued:
+            return
         self._lost = self.undelivered
         self._rest = _NOTHING
         self._more.clear()

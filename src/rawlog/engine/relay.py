@@ -131,7 +131,8 @@ class Relay:
         """Begin to read both legs."""
         for flow in self._flows.values():
             flow.start()
-        self._review()
+        if any(leg.ended or leg.broken is not None or leg.hard for leg in (self.client, self.server)):
+            self._review()
 
     def pause(self, direction: Direction) -> None:
         """Read no more from the source of that direction."""
@@ -164,18 +165,16 @@ class Relay:
         if self.ended:
             return
         for leg in (self.client, self.server):
-            if leg.ended:
-                self._note(leg.end_reason)
-            if leg.broken is not None:
-                self._note(leg.broken)
+            if leg.ended or leg.broken is not None:
+                self._note((leg.ended and leg.end_reason) or leg.broken or "")
             self._hard = self._hard or leg.hard
-        flows = self._flows.values()
-        for flow in flows:
-            if not self._hard:
-                flow.review()
-        if self._hard or all(flow.over for flow in flows):
+        one, other = self._flows.values()
+        if not self._hard:
+            one.review()
+            other.review()
+        if self._hard or (one.over and other.over):
             self._wind_up()
-        elif any(flow.passed or flow.dead for flow in flows):
+        elif one.passed or one.dead or other.passed or other.dead:
             self._drain()
 
     def _wind_up(self) -> None:
@@ -196,7 +195,7 @@ class Relay:
             self._poll_timer = None
         if self.ended:
             return
-        if all(self._done(leg) for leg in (self.client, self.server)):
+        if self._done(self.client) and self._done(self.server):
             self._close()
         else:
             self._poll_timer = self._loop.call_later(_POLL, self._close_if_done)

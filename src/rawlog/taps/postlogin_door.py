@@ -46,6 +46,7 @@ class Door:
         self._relayed = 0
         self._listening = False
         self._resting = False
+        self._accepting = False  # somebody, who may be served and gone at the end of it: it is reviewed then
 
     @property
     def busy(self) -> int:
@@ -57,8 +58,10 @@ class Door:
         """How many more connections will be accepted."""
         if not self._listeners:
             return 0
-        free = max(int(self.alone), self.places - self.busy)
-        return free if self.left is None else min(free, self.left)
+        free = self.places - len(self._visitors) - self._relayed
+        if free < self.alone:
+            free = int(self.alone)
+        return free if self.left is None or free < self.left else self.left
 
     @property
     def full(self) -> bool:
@@ -88,6 +91,8 @@ class Door:
 
     def review(self) -> None:
         """Places were taken, or have become free."""
+        if self._accepting:
+            return
         self._listen(self.free > 0 and not self._resting)
         self.on_change()
         if not self.busy and (self.left == 0 or not self._listeners):
@@ -119,8 +124,12 @@ class Door:
         self._visitors.add(visitor)
         if self.left is not None:
             self.left -= 1
-        visitor.look()
-        self.review()
+        self._accepting = True
+        try:
+            visitor.look()
+        finally:
+            self._accepting = False
+            self.review()
 
     def _left(self, visitor: Visitor) -> None:
         self._visitors.discard(visitor)

