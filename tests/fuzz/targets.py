@@ -85,6 +85,7 @@ def _targets() -> dict[str, Target]:
         made[name.replace("_", "-")] = Target(getattr(targets_formats, name), _recorded)
     made["dovecot-encoder"] = Target(targets_formats.dovecot_encoder, partial(corpus.talks, "imap"))
     made["inflate"] = Target(targets_formats.inflate, partial(corpus.talks, "imap"))
+    made["sealed"] = Target(targets_formats.sealed_file, _texts(b"age-encryption.org/v1\n-> X25519 AAAA\n", b"\0" * 99))
     made["names"] = Target(targets_formats.names, corpus.names)
     made["search"] = Target(targets_texts.search_expression, _EXPRESSIONS)
     made["settings"] = Target(targets_texts.settings_syntax, _SETTINGS)

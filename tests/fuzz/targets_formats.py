@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from rawlog.dialogue.inflate import BOMB_FREE, BOMB_RATIO, STEP, InflateError, Inflater, ResumableInflater
 from rawlog.errors import FormatError
 from rawlog.events import Chunk, Direction, Event, Mark
+from rawlog.formats.age import file_key
 from rawlog.formats.base import Decoder, Encoder
 from rawlog.formats.combined import CombinedDecoder, CombinedEncoder
 from rawlog.formats.dovecot import PairDecoder, PairEncoder
@@ -16,6 +19,7 @@ from rawlog.formats.native import NativeDecoder, NativeEncoder
 from rawlog.protocols.guess import guess_protocol
 from rawlog.reading.names import parse_name
 from tests.fuzz.shape import events_of, parts_of, pieces_of
+from tests.support.sealing import KEY, sealed_sink, unsealed
 
 _MAYBE = (None, True, False)
 
@@ -146,3 +150,28 @@ def names(data: bytes) -> None:
         assert name.order == (name.started, name.pid, name.number)
     first_in, _, first_out = data.partition(b"\xfe")
     guess_protocol(first_in, first_out)
+
+
+def sealed_file(data: bytes) -> None:
+    """Whatever stands where chunks and pieces should be, or in a header, nothing raises and nothing forged is given."""
+    file_key(data, [KEY])
+    for whole in (_SEALED[:200] + data, data.join((_SEALED[:-40], _SEALED[-40:])), _SEALED + data):
+        try:
+            text, why = unsealed(whole)
+        except AssertionError:  # its header gives no key
+            continue
+        assert _SEALED_TEXT.startswith(text)
+        assert why or whole == _SEALED
+
+
+def _sealed(text: bytes) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "sealed")
+        sink = sealed_sink(path)
+        sink.write(text)
+        sink.close()
+        return path.read_bytes()
+
+
+_SEALED_TEXT = b"a NOOP\r\n" * 9000
+_SEALED = _sealed(_SEALED_TEXT)

@@ -287,6 +287,8 @@ class Framer(Grammar):
     def _step_counted(self, lane: Lane) -> bool:
         if lane.secret_at is not None or lane.pin is not None:
             lane.said += lane.tape.peek(min(lane.wanted, SECRET_LIMIT - len(lane.said)))
+        elif self.doubts_literal(lane):
+            lane.secret_at = self.on_block_bytes(lane, lane.tape.peek(lane.wanted), lane.tape.start)
         if lane.head is not None:
             part = lane.tape.take(lane.wanted)
             lane.head.append(part)

@@ -36,8 +36,15 @@ class Grammar:
         """A literal is complete; ``data`` when it was to be kept."""
 
     def on_block_bytes(self, lane: Lane, data: bytes, start: int) -> int | None:
-        """The next bytes of a dot block, at offset ``start``; gives the offset from which on the rest is secret."""
+        """The next bytes of a dot block, at offset ``start``; gives the offset from which on the rest is secret.
+
+        Of a literal too where ``doubts_literal``.
+        """
         return None
+
+    def doubts_literal(self, lane: Lane) -> bool:
+        """Whether the literal in progress may be none for the server, which would read commands in it."""
+        return False
 
     def on_block(self, lane: Lane) -> None:
         """A dot block is complete."""

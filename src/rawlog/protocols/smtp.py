@@ -43,6 +43,7 @@ class SmtpFramer(OrderedFramer):
         super().__init__(**options)
         self._watch = EndWatch()
         self._accepted = 0  # recipients of the message that may follow
+        self._in_chunk = False  # which is watched as a message with an uncertain end is
 
     # -- the client ---------------------------------------------------------------------------------------------
 
@@ -69,8 +70,13 @@ class SmtpFramer(OrderedFramer):
         if verb == b"BURL":
             return found(_URL_TOKEN, argument, at)
         if (chunk := _CHUNK.match(argument)) and (size := int(chunk[1])):
+            # A server that does not know BDAT, or refuses it, may read the chunk as commands; nobody else knows.
+            self._watch, self._in_chunk = EndWatch(uncertain=True), True
             self.expect_literal(self.client, size)
         return []
+
+    def doubts_literal(self, lane: Lane) -> bool:
+        return lane is self.client
 
     def is_command(self, text: bytes) -> bool:
         match = _COMMAND.match(text)
@@ -78,13 +84,13 @@ class SmtpFramer(OrderedFramer):
 
     def on_no_answer(self, asked: str) -> None:
         if asked == "data":
-            self._watch = EndWatch(uncertain=True)  # perhaps it was refused, and commands follow
+            self._watch, self._in_chunk = EndWatch(uncertain=True), False  # perhaps it was refused, and commands follow
             self.expect_block(self.client)
 
     def on_block_bytes(self, lane: Lane, data: bytes, start: int) -> int | None:
         secret_at = self._watch.feed(data, start)
         # Beyond an uncertain end of data client and server may not mean the same command any more.
-        self.wary = self.wary or self._watch.uncertain
+        self.wary = self.wary or (secret_at is not None if self._in_chunk else self._watch.uncertain)
         return secret_at
 
     # -- the server ---------------------------------------------------------------------------------------------
@@ -128,7 +134,7 @@ class SmtpFramer(OrderedFramer):
         elif what == "data" and 300 <= code < 400:
             self.owe("message", self.replies())
             self._accepted = 0
-            self._watch = EndWatch()
+            self._watch, self._in_chunk = EndWatch(), False
             self.expect_block(self.client)
         elif what == "last":
             self.owe("message", self.replies() - 1)
