@@ -38,7 +38,7 @@ service rawlog {{
   }}
 }}
 """
-SETTINGS = "rawlog_relay = unbreakable\nrawlog_secrets = {secrets}\n"
+SETTINGS = "rawlog_relay = unbreakable\n"
 SERVE = """
 base_dir = @SERVER@/run
 service postlogin {
@@ -54,8 +54,8 @@ NONE = dict.fromkeys(("imap", "pop3", "submission", "lmtp", "sieve"))
 class Site:
     """A Dovecot whose users are recorded by the drop-in with ``options``, and the service that takes over."""
 
-    def __init__(self, stack: ExitStack, service: str, options: str, secrets: str) -> None:
-        settings = SETTINGS.format(secrets=secrets)
+    def __init__(self, stack: ExitStack, service: str, options: str, more: str) -> None:
+        settings = SETTINGS + more
         below = BELOW_DOVECOT.format() if service == "dovecot" else ""
         words = f"script-login -d {OURS} {options}".strip()
         self.server = DovecotServer(configuration(words) + COMPRESS + below)
@@ -63,7 +63,7 @@ class Site:
         (self.server.directory / "rawlog.conf").write_text(settings)
         stack.enter_context(self.server)
         if service == "serve":
-            stack.enter_context(Serving(self.server, SERVE + settings, backends=NONE))
+            self.daemon = stack.enter_context(Serving(self.server, SERVE + settings, backends=NONE))
         self._send_there()
         self.place = recording_on(self.server, ALICE)
 
@@ -74,9 +74,14 @@ class Site:
         lines = users.read_text().splitlines()
         users.write_text("".join(f"{line}{socket if line.startswith(ALICE) else ''}\n" for line in lines))
 
+    def holder(self) -> int:
+        """Who holds the recording now."""
+        (held,) = {pid for path in self.place.iterdir() for pid in openers(path) if workers(pid)}
+        return held
+
     def kill_worker(self) -> None:
         """Whoever relays the recording now."""
-        (held,) = {pid for path in self.place.iterdir() for pid in openers(path) if workers(pid)}
+        held = self.holder()
         before = workers(held)
         os.kill(before[0], signal.SIGKILL)
         wait_until(lambda: workers(held) not in ([], before))
@@ -112,8 +117,8 @@ def openers(path: Path) -> set[int]:
 def start(dovecot_installed: None) -> Iterator[Callable[..., Site]]:
     with ExitStack() as stack:
 
-        def start(service: str, options: str = "", secrets: str = "keep") -> Site:
-            return Site(stack, service, options, secrets)
+        def start(service: str, options: str = "", more: str = "rawlog_secrets = keep\n") -> Site:
+            return Site(stack, service, options, more)
 
         yield start
 
@@ -148,7 +153,7 @@ def test_what_is_handed_over_survives_and_is_recorded_as_dovecot_records_it(
 
 @pytest.mark.parametrize("service", ["dovecot", "serve"])
 def test_secrets_are_masked(start: Callable[..., Site], service: str) -> None:
-    site = start(service, "-t", "redact")
+    site = start(service, "-t", "rawlog_secrets = redact\n")
     with imap_login(site.server, ALICE) as client:
         client.say(b"a2 LOGIN other topsecret\r\n")
         site.kill_worker()
@@ -182,8 +187,7 @@ def test_the_service_dies_and_what_was_handed_over_goes_on(start: Callable[..., 
     site = start("dovecot", "-t")
     with imap_login(site.server, ALICE) as client:
         client.say(b"a2 NOOP\r\n")
-        (recording,) = site.place.glob("*.in")
-        holder = next(pid for pid in openers(recording) if workers(pid))
+        holder = site.holder()
         service = int(Path(f"/proc/{holder}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(service, signal.SIGKILL)
         client.say(b"a3 NOOP\r\n")
@@ -191,3 +195,18 @@ def test_the_service_dies_and_what_was_handed_over_goes_on(start: Callable[..., 
         client.say(b"a4 LOGOUT\r\n")
         assert client.to_the_end() == b""
     wait_until(lambda: site.ours("t").get(".in") == b"a2 NOOP\r\na3 NOOP\r\na4 LOGOUT\r\n")
+
+
+def test_a_reload_of_the_daemon_brings_new_code(start: Callable[..., Site]) -> None:
+    site = start("serve", "-t", "rawlog_user = root\n")  # who can run the Python of the tests
+    with imap_login(site.server, ALICE) as client:
+        client.say(b"a2 NOOP\r\n")
+        holder = site.holder()
+        before = workers(holder)
+        site.daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: b"holder_process" in Path(f"/proc/{holder}/cmdline").read_bytes())
+        wait_until(lambda: workers(holder) not in ([], before))
+        client.say(b"a3 LOGOUT\r\n")
+        assert client.to_the_end() == b""
+    wait_until(lambda: site.ours("t").get(".in") == b"a2 NOOP\r\na3 LOGOUT\r\n")
+    assert "old code" not in site.daemon.log()

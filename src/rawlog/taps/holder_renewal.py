@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 """What a holder does not die of."""
 PATIENCE = 30
 """Seconds for the code on the disk to show what it can; it takes a tenth of one."""
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from rawlog.taps.holder_process import again; again()"
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from rawlog.taps.holder_process import again; again()"
 _HOME = str(Path(__file__).parents[2])
 
 
