@@ -1,7 +1,8 @@
 """Recordings as one page that needs nothing else: no script, no style from elsewhere, no network.
 
 Knows: HTML, and how to keep what was recorded from becoming any. Must not know: files, formats. Everything recorded is
-neutral text (escape.py) before it is escaped; the page forbids itself scripts and requests, should it ever fail.
+neutral text (escape.py) before it is escaped; the page forbids itself scripts and requests, should it ever fail. It
+shares its colours and letters with the viewer in the browser (``static/look.css``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Iterable, Iterator
+from importlib import resources
 
 from rawlog.dialogue.exchange import Exchange, exchanges
 from rawlog.dialogue.exchange_pieces import who_is_client
@@ -31,25 +33,8 @@ BODY_SHOWN = 16 * 1024
 BODY_KEPT = 4 << 20
 """Bytes of a message that are looked at for its structure."""
 
-_STYLE = """\
-:root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 80rem; padding: 0 1rem; }
-h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 2.5rem; overflow-wrap: anywhere; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
-th { font-weight: 600; text-align: left; } td, th { padding: .1rem .6rem .1rem 0; vertical-align: top; }
-td.n { text-align: right; white-space: nowrap; } td.w { overflow-wrap: anywhere; width: 100%; }
-tr.failed td { color: #b00020; } tr.open td { color: #9a6700; }
-dl { display: grid; gap: 0 1rem; grid-template-columns: max-content 1fr; margin: .5rem 0; } dd { margin: 0; }
-pre, td.w { font-family: ui-monospace, monospace; font-size: 13px; }
-pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-.c { color: #0550ae; } .s { color: #116329; } .m { color: #9a6700; } time { color: #777; }
-.talk > pre, .talk > details { padding-left: 8.5em; text-indent: -8.5em; }
-details pre { padding-left: 2em; text-indent: 0; }
-meter { width: 5rem; } summary { cursor: pointer; }
-@media (prefers-color-scheme: dark) {
-  tr.failed td { color: #ff8a80; } tr.open td, .m { color: #e3b341; } .c { color: #79c0ff; } .s { color: #7ee787; }
-}
-"""
+_STYLES = resources.files("rawlog.views") / "static"
+_STYLE = "".join((_STYLES / name).read_text("utf-8") for name in ("look.css", "page.css"))
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEAD = f"""\
 <!DOCTYPE html>
@@ -65,7 +50,6 @@ _HEAD = f"""\
 <body>
 <h1>Recordings</h1>
 """
-_COLUMNS = ("TIME", "LATENCY", "", "STATUS", "SENT", "RECEIVED", "COMMAND")
 
 
 def html_page(recordings: Iterable[Recording]) -> Iterator[str]:
@@ -99,34 +83,34 @@ def _facts(summary: Summary) -> Iterator[str]:
         "End": summary.end,
     }
     yield "<dl>\n"
-    yield from (f"<dt>{name}</dt><dd>{_text(value)}</dd>\n" for name, value in facts.items() if value)
+    yield from (
+        f'<div><dt>{name}</dt><dd class="said">{_text(value)}</dd></div>\n' for name, value in facts.items() if value
+    )
     yield "</dl>\n"
 
 
 def _exchanges(recording: Recording, summary: Summary) -> Iterator[str]:
     column = TimeColumn("wall" if recording.timed else "none")
-    yield "<details open><summary>Commands</summary>\n<table>\n<tr>"
-    yield "".join(f"<th>{title}</th>" for title in _COLUMNS) + "</tr>\n"
+    yield "<details open><summary>Commands</summary>\n<table>\n"
     for exchange in exchanges(recording):
         yield _exchange(exchange, column, summary.slowest or 0)
     yield "</table>\n</details>\n"
 
 
 def _exchange(exchange: Exchange, column: TimeColumn, slowest: int) -> str:
+    """A row: when, what the client said, how long the answer took, what it was, how much."""
     at = exchange.began if exchange.began is not None else exchange.first
     latency = exchange.latency
-    kind = "failed" if exchange.failed else "open" if exchange.is_command and not exchange.answered else ""
+    waits = exchange.is_command and not exchange.answered
+    kind = "failed" if exchange.failed else "open" if waits else ""
     meter = f'<meter min="0" max="{slowest}" value="{latency}"></meter>' if latency is not None and slowest else ""
-    said = neutral(exchange.command) if exchange.is_command else f"({exchange.verb})"
-    answer = f" → {neutral(exchange.answer)}" if exchange.failed or not exchange.is_command else ""
+    said = f'<td class="said c">{_neutral(exchange.command)}</td>'
     cells = [
         f"<td class=n>{column.show(at).strip()}</td>",
-        f"<td class=n>{duration_text(latency)}</td>",
-        f"<td>{meter}</td>",
-        f"<td>{html.escape(exchange.status)}</td>",
-        f"<td class=n>{size_text(exchange.sent)}</td>",
-        f"<td class=n>{size_text(exchange.received)}</td>",
-        f"<td class=w>{html.escape(said + answer)}</td>",
+        said if exchange.is_command else f'<td class="dim">{exchange.verb}</td>',
+        f"<td>{'no answer' if waits else duration_text(latency)}{meter}</td>",
+        f'<td class="said s">{_neutral(exchange.answer)}</td>',
+        f"<td class=n>{size_text(exchange.sent + exchange.received)}</td>",
     ]
     return f'<tr class="{kind}">{"".join(cells)}</tr>\n'
 
@@ -160,6 +144,10 @@ def _body(item: Fold) -> str:
     text = [neutral(line.removesuffix(b"\r")) for line in item.data[:BODY_SHOWN].split(b"\n")]
     more = f"\n… {item.size - BODY_SHOWN} bytes more" if item.size > BODY_SHOWN else ""
     return f"{shown}<pre>{html.escape(chr(10).join(text))}{more}</pre>\n"
+
+
+def _neutral(data: bytes) -> str:
+    return html.escape(neutral(data))
 
 
 def _text(text: str) -> str:
