@@ -102,3 +102,15 @@ def test_nobody_is_nobody(raw: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["forget", "", "--mentioned", "-c", str(raw / "rawlog.conf")]) == 2
     assert "is empty" in capsys.readouterr().err
     assert left(raw) == before
+
+
+def test_only_the_notes_about_that_user_are_forgotten(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf = raw / "cache/rawlog/shelf.sqlite"
+    shelf.unlink()
+    assert main(["ls", str(raw / "users"), str(raw / "all")]) == 0
+    assert b"alice" in shelf.read_bytes().lower()
+    assert main(["forget", "alice", "-c", str(raw / "rawlog.conf")]) == 0
+    data = shelf.read_bytes().lower()
+    assert b"alice" not in data.replace(b"alice.txt", b"")
+    assert b"bob" in data
+    assert b"carol" in data

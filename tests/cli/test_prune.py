@@ -101,3 +101,15 @@ def test_by_what_must_stay_free(raw: Path, tmp_path: Path, capsys: pytest.Captur
     conf.write_text(f"rawlog_dir = {raw}/%u\nrawlog_keep = unlimited\nrawlog_min_free_space = 100%\n")
     assert main(["prune", "-c", str(conf)]) == 0
     assert left(raw) == ["old-notes.txt"]
+
+
+def test_the_notes_forget_what_was_removed(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["ls", str(raw)]) == 0
+    shelf = tmp_path / "cache/rawlog/shelf.sqlite"
+    assert b"20261101-104500.77.1" in shelf.read_bytes()
+    assert main(["prune", "--keep", "7d", "--dry-run", str(raw)]) == 0
+    assert b"20261101-104500.77.1" in shelf.read_bytes()
+    assert main(["prune", "--keep", "7d", str(raw)]) == 0
+    assert b"20261101-104500.77.1" not in shelf.read_bytes()
+    assert b"20261122-104500.77.1" in shelf.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import ctypes
 import errno
 import os
 import struct
@@ -21,6 +22,7 @@ from rawlog.engine.confine import (
     call_it,
     close_to_others,
     confine,
+    drop_capabilities,
     landlock_version,
     no_new_privileges,
 )
@@ -34,6 +36,7 @@ from tests.support.probes import (
     needs_landlock,
     needs_network_rules,
     own_state,
+    state_of,
 )
 
 
@@ -204,6 +207,29 @@ def test_no_program_gets_more_rights_than_we_have() -> None:
         return own_state()["no_new_privs"]
 
     assert in_a_process(life) == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to give up")
+def test_an_ordinary_user_keeps_no_right_of_root() -> None:
+    def life() -> list[str]:
+        ctypes.CDLL(None).prctl(8, 1, 0, 0, 0)  # PR_SET_KEEPCAPS
+        os.setresuid(65534, 65534, 65534)
+        before = state_of(os.getpid())["CapPrm"]
+        drop_capabilities()
+        return [before, *(state_of(os.getpid())[name] for name in ("CapPrm", "CapEff", "CapInh"))]
+
+    before, *after = ast.literal_eval(in_a_process(life))
+    assert int(before, 16)
+    assert after == ["0" * 16] * 3
+
+
+def test_root_stays_root_unless_it_becomes_somebody() -> None:
+    def life() -> bool:
+        before = state_of(os.getpid())["CapEff"]
+        drop_capabilities()
+        return os.geteuid() != 0 or state_of(os.getpid())["CapEff"] == before
+
+    assert in_a_process(life) == "True"
 
 
 def test_a_process_has_a_name_of_its_own() -> None:

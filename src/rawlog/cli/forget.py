@@ -14,9 +14,10 @@ from pathlib import Path
 from rawlog.cli import shared
 from rawlog.errors import RawlogError
 from rawlog.reading.shelf import default_shelf
+from rawlog.reading.shelf_forgetting import forget
 from rawlog.recorder.forgetting import all_at, is_in_own_directory, is_of, mentions, names_of, variables_of
 from rawlog.recorder.roots import own_directories, roots
-from rawlog.recorder.stock import Lying, remove
+from rawlog.recorder.stock import Lying, noted_as, remove
 from rawlog.settings.loader import DEFAULT_FILE, load
 
 DESCRIPTION = """\
@@ -25,7 +26,7 @@ those in which USER logged in. Then it looks again, and says what is left: recor
 stands (a delivery, a message) are listed and, with --mentioned, removed too.
 
 Without DIR, in the directories of the configuration. Recordings in progress are removed as well; what they go on with
-is lost. The notes of `rawlog ls` in your cache directory are removed as a whole; they are made anew.
+is lost. In your cache directory the notes of `rawlog ls` about USER go, too; other people's are theirs to remove.
 """
 EXAMPLES = """\
   rawlog forget alice@example.com -c rawlog.conf
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{verb}: {item.path}")
     print(f"{len(removed)} recordings of {options.user} {verb}")
     if not options.dry_run:
-        work.forget_notes()
+        work.forget_notes(removed)
         left = [item for item in work.look() if work.is_theirs(item)]
         print(f"{len(left)} are left" if left else "looked again: nothing is left")
         work.failures += [RawlogError(f"{item.path}: is left; run this again") for item in left]
@@ -100,11 +101,11 @@ class _Work:
             return False
         return True
 
-    def forget_notes(self) -> None:
-        """The notes about recordings name users, too."""
-        shelf = default_shelf()
-        for path in (shelf, *(shelf.with_name(shelf.name + ending) for ending in ("-journal", "-wal", "-shm"))):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                self.failures.append(RawlogError(f"{path}: can't be removed: {error.strerror}; remove it yourself"))
+    def forget_notes(self, removed: Iterable[Lying]) -> None:
+        """The notes about recordings name users, too: also about those that somebody else has removed."""
+        try:
+            forget(default_shelf(), map(noted_as, removed), self.names)
+        except OSError as error:
+            self.failures.append(
+                RawlogError(f"{default_shelf()}: can't be changed: {error.strerror}; remove it yourself")
+            )

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from rawlog.errors import ConfigError, RawlogError
+from rawlog.reading.shelf import default_shelf
+from rawlog.reading.shelf_forgetting import forget
 from rawlog.recorder.housekeeping import Limits, capacity_of, choose, limits_of
 from rawlog.recorder.roots import roots
-from rawlog.recorder.stock import Lying, is_busy, lying_at, remove
+from rawlog.recorder.stock import Lying, is_busy, lying_at, noted_as, remove
 from rawlog.settings.loader import DEFAULT_FILE, load
 from rawlog.settings.model import DEFAULTS
 from rawlog.settings.values import parse_size, parse_space, parse_time, show_size
@@ -62,21 +64,33 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # should a file be opened in the moment when its lease is tried
     now = time.time()
     going = choose(found.values(), limits, now=now, busy=lambda item: is_busy(item, now), capacity=capacity_of)
-    removed, size = 0, 0
-    for one in going:
-        try:
-            if options.dry_run:
-                print(f"would remove {one.item.path} ({_WHY[one.why]})")
-            else:
-                remove(one.item)
-            removed, size = removed + 1, size + one.item.size
-        except RawlogError as error:
-            failures.append(error)
-    verb = "would be removed" if options.dry_run else "removed"
-    print(f"{removed} of {len(found)} recordings {verb}, {show_size(size)}" if removed else _nothing(len(found)))
+    chosen = [one for one in going if options.dry_run or _remove(one.item, failures.append)]
+    for one in chosen if options.dry_run else ():
+        print(f"would remove {one.item.path} ({_WHY[one.why]})")
+    if not options.dry_run:
+        _forget([one.item for one in chosen], failures.append)
+    verb, size = "would be removed" if options.dry_run else "removed", sum(one.item.size for one in chosen)
+    print(f"{len(chosen)} of {len(found)} recordings {verb}, {show_size(size)}" if chosen else _nothing(len(found)))
     for failure in failures:
         print(f"rawlog: {failure}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _remove(item: Lying, fail: Callable[[RawlogError], None]) -> bool:
+    try:
+        remove(item)
+    except RawlogError as error:
+        fail(error)
+        return False
+    return True
+
+
+def _forget(gone: list[Lying], fail: Callable[[RawlogError], None]) -> None:
+    """Take them out of the notes of ``rawlog ls``, too."""
+    try:
+        forget(default_shelf(), map(noted_as, gone))
+    except OSError as error:
+        fail(RawlogError(f"{default_shelf()}: can't be changed: {error.strerror}; remove it yourself"))
 
 
 def _nothing(count: int) -> str:

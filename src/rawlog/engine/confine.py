@@ -25,6 +25,7 @@ _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS = 4, 15, 38
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1  # the flag of create_ruleset that asks for it
 _BENEATH, _PORT = 1, 2
+_CAPABILITY_VERSION = 0x20080522
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit for bit in range(6))
 MAKE_CHAR, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO, MAKE_BLOCK, MAKE_SYM = (1 << bit for bit in range(6, 13))
@@ -67,6 +68,13 @@ def close_to_others() -> None:
 def no_new_privileges() -> None:
     """From here on no program that is executed gets more rights than we have; there is nobody who would need some."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def drop_capabilities() -> None:
+    """Give up what of root's rights was given to an ordinary user, as to listen on ports below 1024. Root keeps all."""
+    capset = getattr(ctypes.CDLL(None), "capset", None)
+    if capset is not None and os.geteuid() != 0:
+        capset(struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24))
 
 
 def call_it(name: str) -> None:

@@ -179,6 +179,11 @@ def _is_open(name: str, directory: int, age: float) -> bool:
     return False
 
 
+def noted_as(item: Lying) -> str:
+    """The name of a recording among the notes of those who list recordings: without links on the way."""
+    return str(Path(item.directory).resolve() / item.stem)
+
+
 def remove(item: Lying) -> None:
     """Remove a recording. Raises RawlogError when that can't be, or when its files are others by now."""
     try:

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from rawlog.engine.confine import call_it, close_to_others, confine_or_say
+from rawlog.engine.confine import call_it, close_to_others, confine_or_say, drop_capabilities
 from rawlog.engine.tally import Share, Tally
 from rawlog.errors import RawlogError
 from rawlog.recorder.confinement import housekeeping
@@ -72,6 +72,7 @@ class Housekeeping:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGIO, signal.SIG_IGN)  # should a file be opened while its lease is tried
             call_it(NAME)
+            drop_capabilities()
             close_to_others()
             confine_or_say(housekeeping(configuration), self._report)
             assert self._reader is not None

@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from rawlog.engine.confine import Rules, close_to_others, confine_or_say
+from rawlog.engine.confine import Rules, close_to_others, confine_or_say, drop_capabilities
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.roles import reborn
 from rawlog.engine.tally import Share, alone
@@ -53,6 +53,7 @@ def run_worker(
     trusted = frozenset((0, os.geteuid()))  # whose mail processes may ask for anybody: ours before we give up root
     orders = start_keepers() if logins or needs_keepers(prepared) else None
     become(configuration.settings.rawlog_user)
+    drop_capabilities()
     close_to_others()
     loop = Loop()
     flusher = Flusher(loop.call_later, now=loop.monotonic)
