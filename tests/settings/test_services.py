@@ -19,6 +19,8 @@ from rawlog.settings.services import DEFAULTS, GATEWAYS, Service, rawlog_command
         ("/usr/lib/dovecot/script-login -d /usr/lib/dovecot/rawlog -I", RawlogOptions(address=True), []),
         ("rawlog -t", RawlogOptions(stamps=True), []),
         ("/usr/bin/rawlog-service -t -c /etc/rawlog/rawlog.conf -b", RawlogOptions(True, True), []),
+        ("/usr/bin/rawlog-service --relay unbreakable -t", RawlogOptions(stamps=True), []),
+        ("rawlog-service -b --relay fast -c rawlog.conf -t", RawlogOptions(True, True), []),
         (
             "script-login -d rawlog -t /usr/local/bin/notify x",
             RawlogOptions(stamps=True),

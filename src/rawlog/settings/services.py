@@ -91,6 +91,9 @@ DEFAULTS: Mapping[str, Service] = {
     "submission-login": Service("submission-login", "submission-login", (InetListener("submission", port=587),)),
 }
 
+#: Options of rawlog-service that have a value, and that no rawlog of Dovecot has.
+OWN_OPTIONS = ("-c", "--relay")
+
 #: The mode of ``service lmtp { unix_listener lmtp { } }``: any program of the machine may deliver mail.
 LMTP_MODE = 0o666
 
@@ -107,8 +110,11 @@ def rawlog_command(executable: str) -> tuple[RawlogOptions, list[str]] | None:
             words.pop(0)
     if not words or _program(words[0]) not in ("rawlog", "rawlog-service"):
         return None
-    if _program(words[0]) == "rawlog-service" and "-c" in words[:-1]:
-        del words[words.index("-c") : words.index("-c") + 2]
+    if _program(words[0]) == "rawlog-service":
+        for name in OWN_OPTIONS:
+            if name in words[:-1]:
+                place = words.index(name)
+                del words[place : place + 2]
     return parse_options(words[1:])
 
 
