@@ -115,7 +115,7 @@ def test_explained() -> None:
         "# Settings of Dovecot that mean nothing here:\n#   mail_location (f:1)\n#   user in service auth (f:2)\n"
     )
     text = written(loads("rawlog_keep = 1 days"), changed_only=True, explained=True)
-    assert text == "# Recordings older than this may be pruned.\nrawlog_keep = 1 days\n"
+    assert text == "# Recordings older than this are removed.\nrawlog_keep = 1 days\n"
 
 
 TEXT = st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=20)

@@ -191,7 +191,7 @@ class Settings:
     )
     rawlog_workers: int = _one(0, values.WORKERS, "Worker processes; auto: one for each core.")
     rawlog_user: str = _one("rawlog", values.USER, "Who the workers are, when started as root.")
-    rawlog_keep: int | None = _one(7 * 86400, values.TIME_OR_UNLIMITED, "Recordings older than this may be pruned.")
+    rawlog_keep: int | None = _one(7 * 86400, values.TIME_OR_UNLIMITED, "Recordings older than this are removed.")
     rawlog_max_session_size: int | None = _per(
         _ALL, 64 << 20, values.SIZE_OR_UNLIMITED, "Most bytes recorded of one conversation, both directions together."
     )
