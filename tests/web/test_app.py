@@ -213,6 +213,10 @@ def test_whatever_is_asked_for_is_no_page(here: Viewer, place: str) -> None:
         assert "\u202e" not in answer.text
 
 
+def test_there_are_enough_payloads() -> None:
+    assert len(PAYLOADS) >= 300
+
+
 def test_no_connection_is_made(here: Viewer) -> None:
     """A trace of connect(): whatever is asked, the viewer asks nobody."""
     seen: list[object] = []

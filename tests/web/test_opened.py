@@ -157,6 +157,12 @@ def test_a_long_line_is_cut_and_can_be_read(tmp_path: Path) -> None:
     assert here.body(item)["lines"] == [line.decode()]
 
 
+def test_what_is_not_understood_yet_is_not_given(tmp_path: Path) -> None:
+    """The end of a recording may be the beginning of a secret."""
+    here = Opened(tmp_path, talk((OUT, b"* OK ready\r\n"), (IN, b'a1 NOOP\r\na2 LOGIN alice "secr')))
+    assert body_text(here.index, here.stretches, IN, 0, 1000, 0)["lines"] == ["a1 NOOP"]
+
+
 def test_beyond_the_end_there_is_nothing(tmp_path: Path) -> None:
     here = Opened(tmp_path, small())
     assert body_text(here.index, here.stretches, IN, 10**9, 10**9 + 5, 10**9) == {

@@ -6,10 +6,12 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rawlog.dialogue.search import parse
+from rawlog.errors import RawlogError
 from rawlog.events import Direction
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
@@ -125,6 +127,20 @@ def test_no_more_matches_than_that(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "MATCHES_LIMIT", 2)
     one = opened(write(tmp_path / "one.rawlog", small()))
     assert one.matches(parse("is:command")) == ([2, 3], False)
+
+
+def test_another_filter_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = opened(write(tmp_path / "one.rawlog", small()))
+    whole = module.exchanges
+
+    def disturbed(*words: Any, **options: Any) -> Iterator[Any]:
+        for exchange in whole(*words, **options):
+            yield exchange
+            one._filters += exchange.verb == "LOGIN"
+
+    monkeypatch.setattr(module, "exchanges", disturbed)
+    with pytest.raises(RawlogError, match="another filter"):
+        one.matches(parse("is:command"))
 
 
 def test_no_row_beyond_those_that_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,7 @@ class Catalog:
         self._shelf = shelf
         self._key = secrets.token_bytes(32)
         self._live: dict[str, LiveSummary] = {}
+        self._grown = 0  # when anything was added
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rawlog-catalog", daemon=True)
 
@@ -91,20 +92,21 @@ class Catalog:
     # -- in the thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        for name in self._names():
+            self._put(Entry(self.id_of(name), name))
         follower = Follower(self._places, now=_now(), everything=False, fail=self._fail)
         self._read()
         scanned = time.monotonic()
         while not self._stopped.wait(POLL):
             self._take(follower.poll(_now()))
+            if _now() - self._grown < 2 * LIVE:  # what goes on now is to be seen to have stopped
+                self.version += 1
             if time.monotonic() - scanned > RESCAN:
                 self._forget()
                 scanned = time.monotonic()
 
     def _read(self) -> None:
         """Everything that is there at first."""
-        names = self._names()
-        for name in names:
-            self._put(Entry(self.id_of(name), name))
         shelf = Shelf(self._shelf, edition=EDITION, alone=True)
         for name, noted in shelf.notes(self._places, note, tell=self._tell, fail=self._fail):
             self._put(Entry(self.id_of(name), name, listed(name, noted).summary))
@@ -138,7 +140,8 @@ class Catalog:
             live.feed(one.event)
             grown.add(one.name)
         for name in grown & self._live.keys():
-            self._put(Entry(self.id_of(name), name, replace(self._live[name].summary), _now()))
+            self._grown = _now()
+            self._put(Entry(self.id_of(name), name, replace(self._live[name].summary), self._grown))
 
     def _put(self, entry: Entry) -> None:
         self.entries[entry.id] = entry

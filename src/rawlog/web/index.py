@@ -82,7 +82,7 @@ class Index:
         self._pairer: Pairer | None = None
         self._folder: Folder | None = None
         self._last_words = b""
-        self._given = dict.fromkeys(Direction, 0)  # bytes of lines of no known protocol
+        self.known = dict.fromkeys(Direction, 0)  # up to there it is known what is secret
 
     @property
     def user(self) -> str:
@@ -106,7 +106,7 @@ class Index:
             guess.look()
             self.client = guess.client
             self.pending = [*guess.rows.slice(0, len(guess.rows)), *guess.pending]
-            self._bodies, self.secrets = guess._bodies, guess.secrets
+            self._bodies, self.secrets, self.known = guess._bodies, guess.secrets, guess.known
         elif self._pairer is not None:
             self.pending = [packed(self._described(exchange)) for exchange in self._pairer.unfinished()]
             self.summarizer.finish(self._pairer.framer.user)
@@ -124,6 +124,7 @@ class Index:
         protocol, self.client = beginning.told()
         self.summarizer.summary.protocol = protocol or ""
         self._bodies, self.secrets = ({direction: Spans() for direction in Direction} for _ in range(2))
+        self.known = dict.fromkeys(Direction, 0)
         if protocol in FRAMERS:
             self._pairer = Pairer(protocol, self.client, watch=self._watch)
         else:
@@ -156,8 +157,8 @@ class Index:
         return exchange_row(exchange, b"" if exchange.answer or not exchange.received else self._last_words)
 
     def _line(self, line: Line) -> None:
-        start = self._given[line.direction]
-        self._given[line.direction] += len(line.data)
+        start = self.known[line.direction]
+        self.known[line.direction] += len(line.data)
         side = "client" if line.direction is self.client else "server"
         self._row(line_row(line.at, side, line.data, start), line.at)
 
@@ -171,8 +172,9 @@ class Index:
         self.rows.append(packed(row))
 
     def _watch(self, piece: Piece) -> None:
-        """Notes where bodies and secrets are."""
+        """Notes where bodies are, and secrets."""
         fragment = piece.fragment
+        self.known[fragment.direction] = fragment.end
         if fragment.kind is Kind.LINE and fragment.direction is not self.client:
             self._last_words = piece.text[:TEXT_LIMIT]
         if fragment.kind is not Kind.LINE:

@@ -68,6 +68,7 @@ def body_text(
 
     ``next`` is where to go on, None at the end.
     """
+    end = min(end, index.known[direction])
     stop = min(end, at + TEXT_PIECE)
     data = _bytes(index, stretches, direction, at, stop)
     lines = data.split(b"\n")

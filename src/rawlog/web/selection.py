@@ -59,7 +59,10 @@ class Selection:
         state = self._catalog.version, self._hunt.version, wish
         made, found = self._made
         if made != state:
-            found = [entry for entry in list(self._catalog.entries.values()) if self._has(entry, wish)]
+            every = list(self._catalog.entries.values())
+            if self._query is not None:  # what takes a hunt is looked at in this order
+                every.sort(key=lambda entry: _listed(entry).summary.started or 0, reverse=True)
+            found = [entry for entry in every if self._has(entry, wish)]
             found.sort(key=lambda entry: (SORTS[wish.sort](_listed(entry)), entry.name))
             if wish.reverse != (wish.sort in LARGEST_FIRST or wish.sort == "start"):
                 found.reverse()
@@ -96,7 +99,7 @@ class Selection:
             "id": entry.id,
             "name": neutral_text(self._catalog.below(entry.name)),
             "read": entry.summary is not None,
-            "live": 0 < now - LIVE < entry.grown and summary.end != "logout",
+            "live": 0 < now - LIVE < entry.grown and not summary.end,
             "protocol": neutral_text(summary.protocol),
             "user": neutral_text(summary.user),
             "client": neutral_text(summary.client),

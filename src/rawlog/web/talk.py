@@ -43,6 +43,7 @@ class Talk:
         self.version = self.edition = 0
         self.problem = ""
         self._lock = threading.Lock()  # held by who reads files
+        self._filters = 0  # how many were asked for
         self._stopped = False
         self._start()
 
@@ -89,7 +90,10 @@ class Talk:
             self._lock.release()
 
     def matches(self, query: Query) -> tuple[list[int], bool]:
-        """The rows that match, and whether these are all. ``query`` may ask about the recording as well."""
+        """The rows that match, and whether these are all. ``query`` may ask about the recording as well.
+
+        It may take as long as reading does. Raises RawlogError when another filter is asked for meanwhile.
+        """
         left = query.about(self.name, self.index.summarizer.summary)
         if left.decided is not None:
             return (list(range(min(len(self.index.rows), MATCHES_LIMIT))) if left.decided else []), True
@@ -169,9 +173,13 @@ class Talk:
 
     def _matching(self, query: Query) -> Iterator[int]:
         """The rows of the exchanges that match, as far as there are rows."""
+        self._filters += 1
+        mine = self._filters
         scan = Scan(query.texts) if query.texts else None
         known = self.index.exchange_rows
         for number, exchange in enumerate(exchanges(open_recording(self.name), scan=scan)):
+            if self._filters != mine or self._stopped:
+                raise RawlogError("another filter was asked for meanwhile")
             if number >= len(known) and not self.index.complete:
                 return
             row = known[number] if number < len(known) else len(self.index.rows) + number - len(known)

@@ -38,6 +38,23 @@ export function listen(path, parameters, tell, lost) {
   return () => { document.removeEventListener("visibilitychange", turn); close(); };
 }
 
+/** A function that does `work` when it is called, one at a time, and leaves the server more time than it takes. */
+export function paced(work, least = 200) {
+  let busy = false, wanted = false;
+  return async function run() {
+    wanted = true;
+    if (busy) return;
+    busy = true;
+    while (wanted) {
+      wanted = false;
+      const begun = performance.now();
+      await Promise.resolve(work()).catch(reportError);
+      await new Promise((done) => setTimeout(done, Math.max(least, 2 * (performance.now() - begun))));
+    }
+    busy = false;
+  };
+}
+
 /** Gives the token of the address for a cookie, and takes it out of the address. */
 export async function enter() {
   const found = location.hash.match(/^#token=([\w-]+)$/);

@@ -46,12 +46,17 @@ export function iconButton(icon, label, onclick) {
   return el("button.icon", { type: "button", title: label, "aria-label": label, onclick }, drawing);
 }
 
+const colours = new Map();
+addEventListener("theme", () => colours.clear(), { capture: true });
+
 /** A colour of the page, as a canvas understands it. */
-export function colour(name, where = document.body) {
-  const probe = el("span");
-  probe.style.color = `var(--${name})`;
-  where.append(probe);
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
+export function colour(name) {
+  if (!colours.has(name)) {
+    const probe = el("span");
+    probe.style.color = `var(--${name})`;
+    document.body.append(probe);
+    colours.set(name, getComputedStyle(probe).color);
+    probe.remove();
+  }
+  return colours.get(name);
 }

@@ -1,6 +1,6 @@
 // The list of conversations: filtered, sorted, and kept up to date while they go on.
 
-import { ask, listen, Problem } from "./api.js";
+import { ask, listen, paced, Problem } from "./api.js";
 import { el, said } from "./dom.js";
 import { clock, count, day, duration, size, tone } from "./format.js";
 import { bar } from "./frame.js";
@@ -12,12 +12,14 @@ const COLUMNS = [
   ["commands", "Cmds", "n"], ["errors", "Errors", "n"], ["slowest", "Slowest", "n"], ["bytes", "Bytes", "n"], [null, "End"],
 ];
 const CHIPS = [["errors", "errors>0"], ["slow", "slowest>1s"], ["unanswered", "is:unanswered"]];
-const PLOT_PAUSE = 2000; // milliseconds between two paintings of the plot while things change
+const PLOT_PAUSE = 2000; // milliseconds at least between two paintings of the plot while things change
 
 export class List {
   constructor(parameters, go) {
     this.wish = { q: "", sort: "start", reverse: "", since: "", until: "", ...parameters };
     this.go = go;
+    this.news = paced(() => this.look());
+    this.paintPlot = paced(() => this.drawPlot(), PLOT_PAUSE);
     this.plot = new Plot((since, until) => this.change({ since, until }));
     this.all = el("button.chip.span", { type: "button", onclick: () => this.change({ since: "", until: "" }) });
     this.bar = bar({
@@ -32,6 +34,7 @@ export class List {
   }
 
   begin() {
+    document.title = "Rawlog";
     this.paintTitles();
     this.listen();
     this.scroller.element.focus();
@@ -49,7 +52,6 @@ export class List {
     this.go(this.address(), true);
     this.scroller.reset();
     this.paintTitles();
-    this.drawnPlot = null;
     this.listen();
   }
 
@@ -59,7 +61,8 @@ export class List {
   }
 
   /** Something has changed: what is seen is asked for again, and the plot now and then. */
-  async news() {
+  async look() {
+    if (this.over) return;
     try {
       const state = await ask("/list", { ...this.wish, start: 0, count: 1 });
       this.bar.fail("");
@@ -93,16 +96,13 @@ export class List {
     this.note.textContent = all === 0 && !reading ? "No recordings here yet. They appear as they are made." : waiting || reading ? "Looking …" : "Nothing matches.";
   }
 
-  async paintPlot() {
-    if (this.plotting) return;
-    this.plotting = true;
-    await new Promise((done) => setTimeout(done, this.drawnPlot ? PLOT_PAUSE : 0));
+  async drawPlot() {
     try {
-      if (!this.over) this.plot.show((this.drawnPlot = await ask("/list/plot", this.wish)));
+      const columns = this.over ? null : await ask("/list/plot", this.wish);
+      if (!this.over) this.plot.show(columns);
     } catch (problem) {
       this.fail(problem);
     }
-    this.plotting = false;
   }
 
   paintTitles() {

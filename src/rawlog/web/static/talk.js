@@ -1,6 +1,6 @@
 // One conversation: two sides on one time axis, commands beside their answers, and what was slow.
 
-import { ask, listen, Problem, query } from "./api.js";
+import { ask, listen, paced, Problem, query } from "./api.js";
 import { el, iconButton, said } from "./dom.js";
 import { clock, count, day, duration, since, size, tone, weight } from "./format.js";
 import { bar } from "./frame.js";
@@ -10,13 +10,15 @@ import { Strip } from "./strip.js";
 
 const CHIPS = [["errors", "is:error"], ["slow", "latency>1s"], ["unanswered", "is:unanswered"]];
 const PAUSE = 1e6; // microseconds of silence that are worth a word
-const STRIP_PAUSE = 1500; // milliseconds between two paintings of the strip while things change
+const STRIP_PAUSE = 1500; // milliseconds at least between two paintings of the strip while things change
 
 export class Talk {
   constructor(id, parameters, go) {
     this.path = `/talk/${id}`;
     this.q = parameters.q ?? "";
     this.go = go;
+    this.refill = paced(() => this.again());
+    this.paintStrip = paced(() => this.drawStrip(), STRIP_PAUSE);
     this.state = { total: 0, stable: 0, edition: 0, version: -1 };
     this.matches = null; // numbers of the rows that match; null: all
     this.relative = false;
@@ -62,6 +64,7 @@ export class Talk {
     this.start = summary.started;
     this.title.textContent = summary.user || name;
     this.title.title = name;
+    document.title = `${this.title.textContent} – Rawlog`;
     const facts = [
       ["Recording", name], ["Protocol", summary.protocol], ["Client", summary.client], ["Software", summary.software],
       ["Start", summary.started === null ? "" : `${day(summary.started)} ${clock(summary.started)}`],
@@ -75,14 +78,14 @@ export class Talk {
   }
 
   /** The server says that something has changed. */
-  async news(state) {
+  news(state) {
     this.update(state);
-    clearTimeout(this.refilling);
-    this.refilling = setTimeout(() => this.again(), 300);
+    this.refill();
     this.paintStrip();
   }
 
   async again() {
+    if (this.over) return;
     try {
       this.fill(await ask(this.path));
       if (this.matches && !this.state.reading) await this.filter(this.q, true);
@@ -125,7 +128,7 @@ export class Talk {
       else this.scroller.reset(this.matches?.length ?? this.state.total);
       this.tell();
     } catch (problem) {
-      this.fail(problem);
+      if (q === this.q) this.fail(problem);
     }
   }
 
@@ -140,16 +143,13 @@ export class Talk {
     }
   }
 
-  async paintStrip() {
-    if (this.painting) return;
-    this.painting = true;
-    await new Promise((done) => setTimeout(done, this.strip.columns ? STRIP_PAUSE : 0));
+  async drawStrip() {
     try {
-      if (!this.over) this.strip.show(await ask(`${this.path}/strip`));
+      const columns = this.over ? null : await ask(`${this.path}/strip`);
+      if (!this.over) this.strip.show(columns);
     } catch (problem) {
       this.fail(problem);
     }
-    this.painting = false;
   }
 
   // -- rows -----------------------------------------------------------------------------------------------------------
@@ -239,7 +239,6 @@ export class Talk {
 
   end() {
     this.over = true;
-    clearTimeout(this.refilling);
     this.ending?.();
     this.scroller.end();
     this.strip.end();
