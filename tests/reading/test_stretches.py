@@ -12,7 +12,8 @@ from rawlog.formats.base import Encoder
 from rawlog.formats.combined import CombinedEncoder
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
-from rawlog.reading import stretches
+from rawlog.reading import follow_recording, stretches
+from rawlog.reading.follow_recording import GrowingRecording
 from rawlog.reading.stretches import Stretches, files_of, is_sealed_recording
 from rawlog.reading.unseal import forget_identities, identify
 from tests.support.sealing import identity_file, sealed_sink
@@ -59,6 +60,25 @@ def test_the_second_time_reading_begins_near(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(stretches, "deepcopy", lambda decoder: read.append(decoder) or decoder)
     assert b"".join(chunk.data for chunk in found.read(OUT, len(TEXT) - 10, len(TEXT))) == TEXT[-10:]
     assert len(read) < 4
+
+
+def test_who_reads_it_anyway_spares_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stretches, "GRAIN", 2000)
+    monkeypatch.setattr(follow_recording, "READ_LIMIT", 2500)
+    said = [(direction, line) for line in LINES for direction in Direction]
+    path = write(tmp_path / NAME.format(1), talk(*said))
+    found = Stretches(str(path))
+    growing, files = GrowingRecording(found.note), files_of(str(path))
+    for file in files:
+        file.seen = Path(file.path).stat().st_size
+    assert sum(len(event.data) for event in growing.begin(files) if isinstance(event, Chunk)) == 2 * len(TEXT)
+    read = []
+    monkeypatch.setattr(stretches, "_cut", lambda events, *place: read.append(len(events)) or iter(()))
+    list(found.read(OUT, len(TEXT) - 10, len(TEXT)))
+    assert sum(read) < len(LINES) / 4
+    monkeypatch.undo()
+    for direction in Direction:
+        assert b"".join(chunk.data for chunk in found.read(direction, 300, len(TEXT))) == TEXT[300:]
 
 
 def test_times_are_those_of_the_bytes(tmp_path: Path) -> None:

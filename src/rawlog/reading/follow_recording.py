@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rawlog.errors import FormatError
@@ -50,10 +50,14 @@ class GrowingFile:
         return name.direction if name else self.direction
 
 
-class GrowingRecording:
-    """Gives the events of a recording as they are written."""
+Note = Callable[[GrowingFile, Decoder, Sequence[Event]], None]
 
-    def __init__(self) -> None:
+
+class GrowingRecording:
+    """Gives the events of a recording as they are written. ``note`` is told what each reading of a file has given."""
+
+    def __init__(self, note: Note | None = None) -> None:
+        self._note = note
         self._decoders: dict[str, Decoder] = {}
         self._waiting: dict[Direction, deque[Event]] = {direction: deque() for direction in Direction}
         self._last = dict.fromkeys(Direction, 0)  # the last time seen in each half
@@ -100,7 +104,11 @@ class GrowingRecording:
         if file.path not in self._decoders:
             self._decoders[file.path] = decoder_for(file, piece)
         file.taken += len(piece)
-        return list(self._decoders[file.path].feed(piece))
+        decoder = self._decoders[file.path]
+        events = list(decoder.feed(piece))
+        if self._note is not None:
+            self._note(file, decoder, events)
+        return events
 
 
 def decoder_for(file: GrowingFile, head: bytes) -> Decoder:

@@ -4,10 +4,12 @@ Knows: that a decoder can be copied, so that reading can begin again where it ha
 bytes mean, what is secret in them; offsets are those of the stream of one direction, as everywhere in the house.
 
 The first time, everything up to the stretch is decoded; on the way a copy of the decoder is put aside every megabyte.
+Who decodes the recording anyway (follow_recording.py) can spare that.
 """
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -66,6 +68,16 @@ class Stretches:
     def __init__(self, name: str) -> None:
         self._name = name
         self._places: dict[str, list[_Place]] = {}
+        self._noted: dict[str, dict[Direction, int]] = {}
+        self._lock = threading.Lock()
+
+    def note(self, file: GrowingFile, decoder: Decoder, events: Sequence[Event]) -> None:
+        """Somebody has read the file up to ``file.taken``, from its beginning on, and got these events at last."""
+        given = self._noted.setdefault(file.path, dict.fromkeys(Direction, 0))
+        for event in events:
+            if isinstance(event, Chunk):
+                given[event.direction] += len(event.data)
+        self._keep(file.path, file.taken, given, decoder)
 
     def read(self, direction: Direction, start: int, end: int) -> Iterator[Chunk]:
         """The bytes from ``start`` to ``end``, as far as they are there, with their times. Raises RawlogError."""
@@ -79,25 +91,30 @@ class Stretches:
                     raise RawlogError(f"{file.path}: not a recording") from None
 
     def _read(self, file: GrowingFile, direction: Direction, start: int, end: int) -> Iterator[Chunk]:
-        places = self._places.get(file.path)
-        if places is None:
-            head = _head(file.path)
-            if is_sealed(head):
-                yield from _from_the_beginning(file, direction, start, end)
-                return
-            places = [_Place(0, dict.fromkeys(Direction, 0), decoder_for(file, head))]
-            self._places[file.path] = places
+        head = _head(file.path)
+        if is_sealed(head):
+            yield from _from_the_beginning(file, direction, start, end)
+            return
+        first = _Place(0, dict.fromkeys(Direction, 0), decoder_for(file, head))
+        places = self._places.get(file.path, [])
+        number = bisect_right(places, start, key=lambda place: place.given[direction])
+        place = places[number - 1] if number else first
         with open(file.path, "rb", buffering=0) as source:
-            place = places[bisect_right(places, start, key=lambda place: place.given[direction]) - 1]
             offset, given, decoder = place.offset, dict(place.given), deepcopy(place.decoder)
             source.seek(offset)
             while given[direction] < end and (piece := source.read(PIECE_SIZE)):
                 yield from _cut(decoder.feed(piece), given, direction, start, end)
                 offset += len(piece)
-                if offset >= places[-1].offset + GRAIN:
-                    places.append(_Place(offset, dict(given), deepcopy(decoder)))
+                self._keep(file.path, offset, given, decoder)
             if given[direction] < end:
                 yield from _cut(decoder.end(), given, direction, start, end)
+
+    def _keep(self, path: str, offset: int, given: dict[Direction, int], decoder: Decoder) -> None:
+        """A place to begin at, unless there is one near."""
+        with self._lock:
+            places = self._places.setdefault(path, [])
+            if offset >= (places[-1].offset if places else 0) + GRAIN:
+                places.append(_Place(offset, dict(given), deepcopy(decoder)))
 
 
 def _from_the_beginning(file: GrowingFile, direction: Direction, start: int, end: int) -> Iterator[Chunk]:

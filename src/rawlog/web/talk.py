@@ -145,7 +145,7 @@ class Talk:
         self._files = files_of(self.name)
         for file in self._files:
             file.seen = Path(file.path).stat().st_size
-        growing = GrowingRecording()
+        growing = GrowingRecording(self.stretches.note)
         yield from growing.begin(self._files)
         self._growing = growing
 
