@@ -301,6 +301,26 @@ def test_the_oldest_handshake_is_ended_but_no_young_one() -> None:
     assert places.begin(guests[3], ended.append)
 
 
+def test_an_address_has_few_handshakes_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "RATES_LIMIT", 2)
+    loop = ModelLoop()
+    places = Handshakes(loop, 1000)  # type: ignore[arg-type]
+    here = door(Bounds(), Tally(1), [])
+
+    def taken(address: str, count: int) -> int:
+        return sum(places.begin(Guest(here, address), print) for _ in range(count))
+
+    assert taken("192.0.2.1", 100) == admission.BURST
+    assert taken("192.0.2.2", 5) == 5
+    loop.advance(0.5)
+    assert taken("192.0.2.1", 100) == admission.RATE / 2
+    loop.advance(1000)
+    assert taken("192.0.2.1", 100) == admission.BURST
+    assert taken("192.0.2.2", 1) == taken("192.0.2.3", 1) == 1
+    assert len(places._rates) == 2
+    assert Handshakes(loop, None).begin(Guest(here, "192.0.2.1"), print)  # type: ignore[arg-type]
+
+
 def test_the_limits_of_the_settings() -> None:
     assert bounds_of(DEFAULTS, has_login=True) == Bounds(50, 10, 10, 60, parse_networks("127.0.0.0/8 ::1/128"))
     free = Settings(rawlog_max_ip_connections=None, mail_max_userip_connections=None, rawlog_login_timeout=None)

@@ -25,6 +25,10 @@ from rawlog.taps.refusals import Refusals
 
 GRACE = 1.0
 """Seconds that a handshake may take even when others wait for its place: two round trips around the earth and more."""
+RATE, BURST = 10.0, 20
+"""Handshakes of one address a second, and at once, in each worker (security.md 6.2)."""
+RATES_LIMIT = 10_000
+"""Addresses of which that is remembered; the one that was silent longest is forgotten."""
 IPV6_BITS = 64
 """What one customer gets: all addresses in it are one client's."""
 
@@ -55,16 +59,19 @@ def bounds_of(settings: Settings, *, has_login: bool) -> Bounds:
 
 
 class Handshakes:
-    """The places for TLS handshakes of one process. ``limit`` None: any number."""
+    """The places for TLS handshakes of one process. ``limit`` None: any number, and as often as anybody likes."""
 
     def __init__(self, loop: Loop, limit: int | None) -> None:
         self._loop = loop
         self._limit = limit
+        self._rates: dict[str, tuple[float, float]] = {}  # address -> what it had left, and when
         self._under_way: dict[Guest, tuple[float, Callable[[str], None]]] = {}  # the oldest first
 
     def begin(self, guest: Guest, evict: Callable[[str], None]) -> bool:
         """Take a place; False when there is none. ``evict(sentence)`` takes it away again, when it takes too long."""
         now = self._loop.monotonic()
+        if self._limit is not None and not self._in_time(guest.address, now):
+            return False
         if self._limit is not None and len(self._under_way) >= self._limit:
             oldest = next(iter(self._under_way))
             since, give_up = self._under_way[oldest]
@@ -74,6 +81,15 @@ class Handshakes:
             give_up(f"client: its TLS handshake was not done within {now - since:.0f} s, and others waited")
         self._under_way[guest] = (now, evict)
         return True
+
+    def _in_time(self, address: str, now: float) -> bool:
+        """Whether an address has not had too many a moment ago: each costs a millisecond that others wait for."""
+        left, since = self._rates.pop(address, (float(BURST), now))
+        left = min(float(BURST), left + (now - since) * RATE)
+        self._rates[address] = (left - (left >= 1), now)
+        if len(self._rates) > RATES_LIMIT:
+            del self._rates[next(iter(self._rates))]
+        return left >= 1
 
     def over(self, guest: Guest) -> None:
         """Its handshake is done, or it has none."""

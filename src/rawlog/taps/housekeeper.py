@@ -19,10 +19,8 @@ import signal
 import socket
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from rawlog.engine.confine import call_it, close_to_others, confine_or_say, drop_capabilities
 from rawlog.engine.tally import Share, Tally
@@ -119,6 +117,7 @@ class Housekeeper:
         self._written = written
         self._report = report
         self._told: set[str] = set()
+        self._devices: set[int] = set()  # file systems with recordings
         limits = limits_of(configuration.settings)
         self._limits = replace(limits, min_free=Space(), spare=NEARLY)
 
@@ -126,7 +125,10 @@ class Housekeeper:
         """Make rounds until nobody is there."""
         calls.setblocking(False)
         while True:
-            self.round(time.time())
+            try:
+                self.round(time.time())
+            except OSError as error:  # a directory went away while it was looked at
+                self._fail(RawlogError(f"{error}; trying again"))
             time.sleep(PAUSE)
             ready, _, _ = select.select([calls.fileno(), alive], [], [], PERIOD - PAUSE)
             if alive in ready:
@@ -137,35 +139,35 @@ class Housekeeper:
 
     def round(self, now: float) -> None:
         """Look at everything, remove what has to go, publish what is left. ``now`` in seconds since the epoch."""
-        counted: dict[int, int] = {}
-        items: dict[str, Lying] = {}
-        for directory, own in roots(self._configuration):
-            self._count(directory, counted)
-            items |= {item.path: item for item in lying_at(directory, self._fail, below=False, own=own)}
-        chosen = choose(
+        counted = {device: self._written.total(key_of(device)) for device in self._devices}
+        items = self._look()
+        for item in items.values():
+            if item.device not in counted:
+                counted[item.device] = self._written.total(key_of(item.device))
+        self._devices = set(counted)
+        removed, size = 0, 0
+        for one in choose(
             items.values(), self._limits, now=now, busy=lambda item: is_busy(item, now), capacity=capacity_of
-        )
-        gone: Counter[str] = Counter()
-        for one in chosen:
+        ):
             try:
                 remove(one.item)
             except RawlogError as error:
                 self._fail(error)
             else:
                 del items[one.item.path]
-                gone["recordings"] += 1
-                gone["bytes"] += one.item.size
+                removed, size = removed + 1, size + one.item.size
         for device, before in counted.items():
-            size = sum(item.size for item in items.values() if item.device == device)
-            self._totals.publish(device, (size, before))
-        if gone:
-            self._report(f"housekeeping: {gone['recordings']} recordings removed, {show_size(gone['bytes'])}")
+            left = sum(item.size for item in items.values() if item.device == device)
+            self._totals.publish(device, (left, before))
+        if removed:
+            self._report(f"housekeeping: {removed} recordings removed, {show_size(size)}")
 
-    def _count(self, directory: str, counted: dict[int, int]) -> None:
-        """What had been written on the file system of a directory before anybody looked at it."""
-        with contextlib.suppress(OSError):
-            device = Path(directory).stat().st_dev
-            counted.setdefault(device, self._written.total(key_of(device)))
+    def _look(self) -> dict[str, Lying]:
+        """The recordings that there are, by path."""
+        found: dict[str, Lying] = {}
+        for directory, own in roots(self._configuration):
+            found |= {item.path: item for item in lying_at(directory, self._fail, below=False, own=own)}
+        return found
 
     def _fail(self, error: RawlogError) -> None:
         """Once for each reason: it will be the same in a minute."""
