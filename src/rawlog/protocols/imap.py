@@ -10,7 +10,6 @@ what is no command is secret still.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rawlog.protocols import imap_arguments as arguments
@@ -48,25 +47,25 @@ _DECISIVE = {
 }
 
 
-@dataclass
 class _Command:
     """A client command in the making; it goes on after each literal."""
 
-    tag: bytes
-    verb: bytes
-    secret: bool = False  # all of it, literals included
-    login: arguments.Login | None = None
-    literal: tuple[int, bool] | None = None  # size and secrecy of a literal that waits for "+"
-    answered: bool = False  # before it was complete
+    def __init__(self, tag: bytes, verb: bytes) -> None:
+        self.tag = tag
+        self.verb = verb
+        self.secret = False  # all of it, literals included
+        self.login: arguments.Login | None = None
+        self.literal: tuple[int, bool] | None = None  # size and secrecy of a literal that waits for "+"
+        self.answered = False  # before it was complete
 
 
-@dataclass
 class _Wait:
     """What the client is held for: ``+``, or the answer to ``tag`` behind ``earlier`` others of the same tag."""
 
-    tag: bytes
-    what: str  # "literal", "idle" or "sasl", which "+" goes on with; or another value of _DECISIVE
-    earlier: int
+    def __init__(self, tag: bytes, what: str, earlier: int) -> None:
+        self.tag = tag
+        self.what = what  # "literal", "idle" or "sasl", which "+" goes on with; or another value of _DECISIVE
+        self.earlier = earlier
 
 
 class ImapFramer(Framer):

@@ -7,7 +7,6 @@ Must not know: scripts, sockets. It decides nothing for the wire.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rawlog.protocols.framing import Lane, Span
@@ -35,14 +34,14 @@ _ASKS = {b"STARTTLS": "tls", b"UNAUTHENTICATE": "unauthenticate"}
 _FLAGS = (b'"STARTTLS"', b'"UNAUTHENTICATE"')  # capabilities without a value
 
 
-@dataclass
 class _Command:
     """A client command in the making; it goes on after each literal. The verb of a SASL response is empty."""
 
-    verb: bytes
-    secret: bool = False  # all of it, literals included
-    mechanism: bool = False  # of AUTHENTICATE: it is known
-    message: bool = False  # the literal in progress is a SASL message
+    def __init__(self, verb: bytes, *, secret: bool = False) -> None:
+        self.verb = verb
+        self.secret = secret  # all of it, literals included
+        self.mechanism = False  # of AUTHENTICATE: it is known
+        self.message = False  # the literal in progress is a SASL message
 
 
 class ManageSieveFramer(OrderedFramer):
