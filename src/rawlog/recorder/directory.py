@@ -92,8 +92,7 @@ def _without_links(path: str) -> int | None:
     try:
         found = os.open(path, _COMPONENT | os.O_DIRECTORY)
     except FileNotFoundError:
-        os.lstat(path)  # a link that leads nowhere is there
-        return None
+        raise
     except OSError:
         return None
     try:
