@@ -4,6 +4,7 @@
 #   make test     all CI runs: real mail servers installed where possible, then make check
 #   make check    format, lint, types and all tests; what is not installed is skipped with a reason
 #   make fuzz     look for inputs that break a promise, for MINUTES=10, guided by coverage
+#   make soak     conversations come and go for MINUTES=3, with full disks, floods and kills; figures at the end
 #   make lint     format, lint and types only
 #   make format   put the code into the project's form
 #   make clean    remove .venv and what the tools left behind
@@ -15,7 +16,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test check fuzz lint format clean
+.PHONY: help demo test check fuzz soak lint format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -37,6 +38,9 @@ fuzz: $(VENV)/dev.stamp
 	@$(PIP) --editable '.[fuzz]'
 	@$(PY) -m tests.fuzz.run --minutes $(or $(MINUTES),10)
 	@nice $(PY) -m tests.fuzz.pump
+
+soak: $(VENV)/dev.stamp
+	@$(PY) -m tests.soak.run --minutes $(or $(MINUTES),3)
 
 lint: $(VENV)/dev.stamp
 	@status=0; \
