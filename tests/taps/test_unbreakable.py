@@ -156,6 +156,20 @@ def test_a_holder_that_dies_before_its_answer_leaves_the_conversation_to_the_ser
 
 
 @needs_pipes
+def test_a_holder_that_dies_before_it_has_passed_a_conversation_on_leaves_it_too(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Holder, "_take", lambda *_: os._exit(9))
+        front.offer("one", keep=True)
+        front.offer("two", keep=True)
+    front.until("one refused", "two refused")
+    for number in range(2):
+        front.ends[number][0].sendall(b"for the service")
+        assert front.kept[2 * number].recv(100) == b"for the service"
+
+
+@needs_pipes
 def test_what_is_too_long_to_say_is_refused_at_once(front: Front) -> None:
     front.offer("one", card=Card("x" * 20000, False, False, True, []))
     assert front.said == ["one refused"]

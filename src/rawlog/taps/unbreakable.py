@@ -144,7 +144,8 @@ class Unbreakable:
         asked, self._asked = self._asked, deque()
         ends, self._ends = self._ends, {}
         for withdrawal, taken, _ in asked:
-            os.write(withdrawal, WITHDRAWN)
+            with contextlib.suppress(OSError):  # nobody has got it
+                os.write(withdrawal, WITHDRAWN)
             os.close(withdrawal)
             taken(False)
         for ended in ends.values():
