@@ -173,5 +173,5 @@ def test_it_hands_over_to_a_service_that_runs(dovecot_installed: None) -> None:
             asked = subprocess.run(["pgrep", "-f", f"{server.directory}/opt/lib"], capture_output=True, text=True)
             assert asked.stdout == ""  # nobody but the service relays
             client.say(b"a3 LOGOUT\r\n")
-        wait_until(lambda: pairs(place(server)) and pairs(place(server))[-1][0])
+        wait_until(lambda: pairs(place(server)) and pairs(place(server))[-1][0].endswith(b"LOGOUT\r\n"))
         assert normal(pairs(place(server))[-1][0]) == b"TS a2 NOOP\r\nTS a3 LOGOUT\r\n"
