@@ -15,7 +15,7 @@ import pytest
 
 from rawlog.cli import main
 from tests.support.probes import needs_landlock
-from tests.support.viewing import PATIENCE, eventually, small, write
+from tests.support.viewing import PATIENCE, enter, eventually, small, write
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -34,6 +34,20 @@ def test_it_prints_the_address_and_runs_until_it_is_ended(tmp_path: Path, cache:
         code = viewer.wait(PATIENCE)
         assert viewer.stderr.read() == ""
     assert code == 0
+
+
+def test_an_open_page_is_no_trouble_at_the_end(tmp_path: Path, cache: Path) -> None:
+    command = [sys.executable, "-m", "rawlog", "web", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as viewer:
+        assert viewer.stdout is not None
+        assert viewer.stderr is not None
+        page, cookie = enter(viewer.stdout.readline().strip())
+        request = urllib.request.Request(f"{page}api/list/events", headers={"Cookie": cookie})
+        with urllib.request.urlopen(request, timeout=PATIENCE) as events:
+            assert events.readline().startswith(b"data: ")
+            viewer.terminate()
+            assert viewer.wait(PATIENCE) == 0
+        assert viewer.stderr.read() == ""
 
 
 @needs_landlock

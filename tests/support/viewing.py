@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import ssl
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,7 @@ from rawlog.formats.dovecot import PairEncoder
 from rawlog.formats.native import NativeEncoder
 from rawlog.web.app import make_app
 from rawlog.web.catalog import Catalog
+from rawlog.web.desk import Desk
 from rawlog.web.guard import LOOPBACK, Keys
 from rawlog.web.server import Address, bound
 from rawlog.web.server import Viewer as Server
@@ -112,7 +116,7 @@ def viewer(*places: Path, login: bool = True) -> Iterator[Viewer]:
     """A viewer that runs."""
     keys = Keys(secure=False)
     catalog = Catalog([str(place) for place in places], None)
-    app = make_app(catalog, keys, hosts=LOOPBACK, scheme="http")
+    app = make_app(Desk(catalog), keys, hosts=LOOPBACK, scheme="http")
     with TestClient(app, base_url=HERE) as client:
         if login:
             answer = client.post("/session", json={"token": keys.token}, headers={"origin": HERE})
@@ -133,3 +137,15 @@ def serving(place: Path, address: Address = ANY) -> Iterator[str]:
             server.stop()
             thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+def enter(url: str, context: ssl.SSLContext | None = None) -> tuple[str, str]:
+    """The address of the page and the cookie."""
+    page, _, token = url.partition("#token=")
+    request = urllib.request.Request(
+        f"{page}session",
+        data=json.dumps({"token": token}).encode(),
+        headers={"Origin": page.rstrip("/"), "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE, context=context) as answer:
+        return page, answer.headers["Set-Cookie"].partition(";")[0]

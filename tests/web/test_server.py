@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import ssl
 import urllib.request
 from pathlib import Path
 
@@ -15,19 +14,7 @@ from rawlog.errors import ConfigError, RawlogError
 from rawlog.web.catalog import Catalog
 from rawlog.web.server import Address, Viewer, bound
 from tests.support.certificates import certificates
-from tests.support.viewing import PATIENCE, serving, small, write
-
-
-def enter(url: str, context: ssl.SSLContext | None = None) -> tuple[str, str]:
-    """The address of the page and the cookie."""
-    page, _, token = url.partition("#token=")
-    request = urllib.request.Request(
-        f"{page}session",
-        data=json.dumps({"token": token}).encode(),
-        headers={"Origin": page.rstrip("/"), "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=PATIENCE, context=context) as answer:
-        return page, answer.headers["Set-Cookie"].partition(";")[0]
+from tests.support.viewing import PATIENCE, enter, serving, small, write
 
 
 def test_a_viewer(tmp_path: Path) -> None:

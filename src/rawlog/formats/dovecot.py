@@ -184,11 +184,11 @@ class _StampedLines:
     def feed(self, data: bytes, *, final: bool) -> list[tuple[int | None, bytes]]:
         """The runs of text under one stamp. ``final``: what is held back is text after all."""
         data, self._held = self._held + data, b""
-        self._runs = []
         position = 0
         while position < len(data):
             position = self._step(data, position, final)
-        return [(at, b"".join(pieces)) for at, pieces in self._runs]
+        runs, self._runs = self._runs, []
+        return [(at, b"".join(pieces)) for at, pieces in runs]
 
     def _step(self, data: bytes, position: int, final: bool) -> int:
         """Understands what stands at ``position``. Returns where the next thing begins."""

@@ -20,7 +20,6 @@ from starlette.types import ASGIApp
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.views.escape import neutral_text
 from rawlog.web.api import Api
-from rawlog.web.catalog import Catalog
 from rawlog.web.desk import Desk
 from rawlog.web.files import files
 from rawlog.web.guard import Guard, Keys, Locked
@@ -29,13 +28,12 @@ SESSION_LIMIT = 1000
 """Bytes in which a token is sent."""
 
 
-def make_app(catalog: Catalog, keys: Keys, *, hosts: frozenset[str], scheme: str) -> ASGIApp:
-    """The application. It starts and stops the catalog."""
-    desk = Desk(catalog)
+def make_app(desk: Desk, keys: Keys, *, hosts: frozenset[str], scheme: str) -> ASGIApp:
+    """The application. It starts the catalog, and stops everything."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        catalog.start()
+        desk.catalog.start()
         yield
         desk.stop()
 

@@ -27,6 +27,9 @@ POLL = 0.5
 RESCAN = 60
 """Seconds between two looks at what is gone; for that all directories are read."""
 
+TELL = 1.0
+"""Seconds between two changes of the version while what was there at first is read: each makes pages ask anew."""
+
 LIVE = 30_000_000
 """Microseconds after its last byte for which a conversation is shown as going on."""
 
@@ -66,6 +69,7 @@ class Catalog:
         self._key = secrets.token_bytes(32)
         self._live: dict[str, LiveSummary] = {}
         self._grown = 0  # when anything was added
+        self._told = 0.0  # when the version changed, while there is much to read
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rawlog-catalog", daemon=True)
 
@@ -93,7 +97,7 @@ class Catalog:
 
     def _run(self) -> None:
         for name in self._names():
-            self._put(Entry(self.id_of(name), name))
+            self._put(Entry(self.id_of(name), name), soon=True)
         follower = Follower(self._places, now=_now(), everything=False, fail=self._fail)
         self._read()
         scanned = time.monotonic()
@@ -109,7 +113,7 @@ class Catalog:
         """Everything that is there at first."""
         shelf = Shelf(self._shelf, edition=EDITION, alone=True)
         for name, noted in shelf.notes(self._places, note, tell=self._tell, fail=self._fail):
-            self._put(Entry(self.id_of(name), name, listed(name, noted).summary))
+            self._put(Entry(self.id_of(name), name, listed(name, noted).summary), soon=True)
             if self._stopped.is_set():
                 break
         shelf.close()
@@ -143,13 +147,15 @@ class Catalog:
             self._grown = _now()
             self._put(Entry(self.id_of(name), name, replace(self._live[name].summary), self._grown))
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: Entry, *, soon: bool = False) -> None:
+        """A new entry, or what is known now. With ``soon`` it need not be seen at once."""
         self.entries[entry.id] = entry
-        self.version += 1
+        if not soon or time.monotonic() > self._told + TELL:
+            self._told = time.monotonic()
+            self.version += 1
 
     def _tell(self, done: int, of: int) -> None:
         self.reading = done, of
-        self.version += 1
 
     def _fail(self, error: RawlogError) -> None:
         if len(self.problems) < PROBLEMS_LIMIT:

@@ -5,17 +5,20 @@ Knows: uvicorn, and that nothing may listen to a network in the clear. Must not 
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
 
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.web.app import make_app
 from rawlog.web.catalog import Catalog
+from rawlog.web.desk import Desk
 from rawlog.web.guard import LOOPBACK, Keys
 
 CONNECTIONS_LIMIT = 200
@@ -65,10 +68,29 @@ def bound(address: Address) -> Iterator[socket.socket]:
         ) from None
 
 
+class _Server(uvicorn.Server):
+    """Ends what lasts when it is told to end, and does not complain of what it cut short itself."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+        super().__init__(config)
+        self._desk = desk
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.end()
+        super().handle_exit(sig, frame)
+
+    def end(self) -> None:
+        """Serve no more."""
+        self._desk.stopped = True
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+        self.should_exit = True
+
+
 class Viewer:
     """The viewer of a catalog at a socket that listens. ``url`` is the address to open."""
 
     def __init__(self, catalog: Catalog, listening: socket.socket, address: Address) -> None:
+        desk = Desk(catalog)
         keys = Keys(secure=address.scheme == "https")
         hosts = LOOPBACK | {address.host.lower()}
         port = listening.getsockname()[1]
@@ -76,7 +98,7 @@ class Viewer:
         self.url = f"{address.scheme}://{host}:{port}/#token={keys.token}"
         self._listening = listening
         config = uvicorn.Config(
-            make_app(catalog, keys, hosts=hosts, scheme=address.scheme),
+            make_app(desk, keys, hosts=hosts, scheme=address.scheme),
             access_log=False,
             http="h11",
             limit_concurrency=CONNECTIONS_LIMIT,
@@ -93,7 +115,7 @@ class Viewer:
             config.load()
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"{address.cert}: no certificate with its key: {error}; both in PEM") from None
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, desk)
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
@@ -101,4 +123,4 @@ class Viewer:
 
     def stop(self) -> None:
         """End it, from another thread."""
-        self._server.should_exit = True
+        self._server.end()

@@ -6,6 +6,8 @@ const PAGE = 100;
 const PAGES_KEPT = 40;
 const AROUND = 12; // rows that are drawn above and below what is seen
 
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 export class Scroller {
   /** `load(start, count)` gives rows; `draw(row, number)` an element; `open(row, number)` what is shown below an opened one. */
   constructor({ load, draw, open = null, label }) {
@@ -128,8 +130,9 @@ export class Scroller {
     this.asked.add(page);
     const round = this.round;
     try {
-      const rows = await this.load(page * PAGE, PAGE);
-      if (rows === null) return;
+      const came = await this.load(page * PAGE, PAGE);
+      if (came === null) return;
+      const rows = came.map((row, n) => (known && same(known[n], row) ? known[n] : row)); // what is drawn may stay
       if (round !== this.round && rows.length < PAGE) rows.stale = true;
       this.pages.delete(page);
       this.pages.set(page, rows);
