@@ -160,7 +160,7 @@ class SpliceFlow(Flow):
 
     # fmt: off
     __slots__ = (
-        "_far", "_far_fd", "_fd", "_ledger", "_near", "_outbox", "_owner", "_owners", "_pool", "_recv_into", "_side",
+        "_far", "_far_fd", "_fd", "_ledger", "_near", "_owner", "_owners", "_pool", "_recv_into", "_side",
         "_slot", "_words", "journal", "on_due",
     )
     # fmt: on
@@ -173,7 +173,6 @@ class SpliceFlow(Flow):
         self.on_due = lane.on_due
         self._near = source
         self._far = target
-        self._outbox = target.outbox
         self._far_fd = target.fd
         self._ledger = lane.ledger
         self._words = lane.ledger.words
@@ -265,14 +264,15 @@ class SpliceFlow(Flow):
         return moved
 
     def _pass(self, pipe: Pipe, size: int) -> None:
-        """Forward what the last pipe of the pool holds. What does not go stays in it, and takes it out of the pool."""
+        """Forward what the last pipe of the pool holds. What does not go stays in it, and takes it out of the pool.
+
+        Nothing waits for the target before: a source whose target has something to send is not read.
+        """
         self.forwarded += size
-        sent = 0
-        if not self._outbox.queued:
-            try:
-                sent = os.splice(pipe.reader, self._far_fd, size, flags=NONBLOCK)
-            except OSError:  # the outbox meets it again, and knows what to do
-                sent = 0
+        try:
+            sent = os.splice(pipe.reader, self._far_fd, size, flags=NONBLOCK)
+        except OSError:  # the outbox meets it again, and knows what to do
+            sent = 0
         if sent < size:
             self._pool.free.pop()
             self._forward_pipe(pipe, size - sent)
