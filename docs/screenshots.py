@@ -152,6 +152,8 @@ def smtp(chance: random.Random, at: int, user: str) -> list[Event]:
         ("RCPT TO:<dora@example.net>", "250 2.1.5 Ok" if ok else "550 5.1.1 User unknown", 40),
         ("QUIT", "221 2.0.0 Bye", 1),
     ):
+        if command.startswith("MAIL"):
+            talk.mark("login", user=f"{user}@example.com")
         if command == "QUIT" and ok:
             talk.said(Direction.IN, b"DATA\r\n", MS)
             talk.said(Direction.OUT, b"354 End data with <CR><LF>.<CR><LF>\r\n", MS)
@@ -218,11 +220,15 @@ def pictures(directory: Path) -> Iterator[Path]:
             page.locator(".row").first.click()
             page.locator(".row .status").first.wait_for()
             page.wait_for_timeout(800)
-            if name != "phone":
+            if name == "light":
                 page.locator(".row", has_text="BODY.PEEK").first.click()
                 page.locator(".fold").first.click()
                 page.locator(".body pre").first.wait_for()
-                page.wait_for_timeout(400)
+            elif name == "dark":
+                page.keyboard.press("G")
+                page.locator(".row", has_text="IDLE").last.click()
+                page.locator(".below .line").first.wait_for()
+            page.wait_for_timeout(400)
             yield shot(page, f"web-talk-{name}")
             context.close()
         browser.close()

@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 const PAGE = 100;
 const PAGES_KEPT = 40;
 const AROUND = 12; // rows that are drawn above and below what is seen
+const FRESH = 800; // milliseconds for which an opened row is kept in view while it fills
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
@@ -183,7 +184,7 @@ export class Scroller {
       const content = this.open(row, number);
       if (!content) return;
       const element = el("div.below", {}, content);
-      this.opened.set(number, { element, height: 0 });
+      this.opened.set(number, { element, height: 0, fresh: performance.now() + FRESH });
       this.space.append(element);
       this.heights.observe(element);
     }
@@ -199,11 +200,21 @@ export class Scroller {
 
   #resized(entries) {
     for (const entry of entries) {
-      for (const one of this.opened.values()) {
-        if (one.element === entry.target && !one.element.hidden) one.height = Math.ceil(entry.borderBoxSize[0].blockSize);
+      for (const [number, one] of this.opened) {
+        if (one.element !== entry.target || one.element.hidden) continue;
+        one.height = Math.ceil(entry.borderBoxSize[0].blockSize);
+        if (performance.now() < one.fresh) this.#reveal(number, one.height);
       }
     }
     this.paint();
+  }
+
+  /** Bring what was opened just now into view, as far as its row stays there. */
+  #reveal(number, height) {
+    const top = this.#above(number), { scrollTop, clientHeight } = this.element;
+    const below = top + this.height + height - scrollTop - clientHeight;
+    this.space.style.height = `${this.#above(this.total)}px`;
+    if (below > 0) this.element.scrollTop = scrollTop + Math.min(below, top - scrollTop);
   }
 
   end() {

@@ -169,8 +169,10 @@ export class Talk {
       return el("div.row.lone", {}, pause, time, ...(side === "c" ? [text, el("span.axis"), el("span")] : [el("span"), el("span.axis"), text]));
     }
     const waits = row.asks && !row.status;
+    const asked = row.asks ? said(row.command, "span.said.c") : el("span.said.none", {}, row.verb);
+    if (row.talking >= PAUSE) asked.append(el("span.talking", {}, ` ${duration(row.talking)}`));
     return el(`div.row${row.failed ? ".failed" : ""}${waits ? ".waits" : ""}${row.asks ? "" : ".unasked"}`, {}, pause, time,
-      row.asks ? said(row.command, "span.said.c") : el("span.said.none", {}, row.verb),
+      asked,
       axis(row, waits),
       el("span.said.s", {}, row.status ? el("b.status", {}, row.status) : "", said(answer(row))),
       el("span.n.bytes", { title: `${row.sent} sent, ${row.received} received` }, size(row.sent + row.received)));
@@ -251,7 +253,7 @@ function axis(row, waits) {
   if (row.latency === null || !row.asks) return el("span.axis", {});
   const bar = el("i");
   bar.style.width = `${Math.round(weight(row.latency) * 100)}%`;
-  return el(`span.axis.${tone(row.latency)}`, { title: row.talking ? `asked for ${duration(row.talking)}` : "" },
+  return el(`span.axis.${tone(row.latency)}`, {},
     el("span.took", {}, duration(row.latency)), el("span.track", {}, bar));
 }
 
