@@ -96,6 +96,21 @@ def test_an_end_that_can_not_be_written_is_told_and_loses_nothing(
     assert unsealed(path.read_bytes())[0] == b"a NOOP\r\n"
 
 
+def test_a_busy_conversation_is_sealed_once_and_a_quiet_one_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.in.age"
+    flusher = Flusher(lambda *_: None)
+    sinks = {Direction.IN: sealed_sink(path)}
+    recorder = Recorder(PairEncoder(stamps=False), sinks, name="a", report=print, flusher=flusher)
+    for _ in range(40):
+        recorder.chunk(0, Direction.IN, b"x" * 16384)
+    written = len(unsealed(path.read_bytes())[0])
+    assert 40 * 16384 - written <= CHUNK
+    assert path.stat().st_blocks * 512 < 1.3 * 40 * 16384  # hardly any pieces
+    recorder.flush()
+    assert len(unsealed(path.read_bytes())[0]) == 40 * 16384
+    recorder.close(1, "done")
+
+
 def test_killed_it_leaves_what_it_had_written(tmp_path: Path) -> None:
     program = (
         "import os, sys; from tests.support.sealing import sealed_sink; from pathlib import Path\n"

@@ -16,7 +16,8 @@ from tests.soak.talk import PASSWORD, Talk
 
 GAP = re.compile(rb"\[rawlog: (\d+) bytes not recorded from [^\]]*\]\r\n")
 """Where a line is under way, CRLF precedes it."""
-_TORN_STAMP = re.compile(rb"(?<=\n)[0-9]{1,10}(?:\.[0-9]{0,6})?\Z")
+_TORN = re.compile(rb"(?<=\n)[0-9]{1,10}(?:\.[0-9]{0,6})?\Z|(?:\r\n)?\[rawlog: [^\]]*\]?\r?\Z")
+"""A stamp, or the line of a gap, of which the disk took only the beginning."""
 SETTLED = 2.0
 """Seconds after the client's end in which a gateway under load writes the last of it."""
 _NUMBER = re.compile(rb"\A(?:n|DELE |NOOP )(\d+)")
@@ -80,7 +81,7 @@ class Judge:
 def _wrong(talk: Talk, got: bytes, wanted: bytes, lost: int, *, may_be_short: bool) -> str:
     """What is wrong with one half of a recording that says itself that ``lost`` bytes are not in it."""
     if may_be_short:
-        got = _TORN_STAMP.sub(b"", got)  # all that was written of it
+        got = _TORN.sub(b"", got)  # all that was written of it
     first, *rest = GAP.split(got)[::2]
     most = len(first) + sum(map(len, rest)) + lost
     if PASSWORD in got:

@@ -85,7 +85,7 @@ class _Servers:
 class Soak:
     """The first part. ``problems`` are sentences; there must be none."""
 
-    def __init__(self, gateway: Serving, servers: dict[str, int], clients: int) -> None:
+    def __init__(self, gateway: Serving, servers: dict[str, int], clients: int, faults: float) -> None:
         self.problems: list[str] = []
         self.judge = Judge(gateway.directory / "raw")
         self.count = self.bytes = 0
@@ -94,6 +94,7 @@ class Soak:
         self._disk: Disk
         self._servers = servers
         self._clients = clients
+        self._faults = faults
         self._numbers = iter(range(1, 1 << 60))
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -101,7 +102,7 @@ class Soak:
 
     def run(self, seconds: float) -> None:
         disk = self._disk = Disk(self._gateway.place("raw"))
-        stop = disk.torment(every=15, lasting=4)
+        stop = disk.torment(every=self._faults, lasting=4)
         threads = [threading.Thread(target=self._client, daemon=True) for _ in range(self._clients)]
         threads.append(threading.Thread(target=self._probe, daemon=True))
         sizes = [self._sizes()]
@@ -191,6 +192,7 @@ def main() -> int:
     """Runs all parts; prints the figures."""
     parser = argparse.ArgumentParser(description="Let conversations come and go through a gateway.")
     parser.add_argument("--minutes", type=float, default=3, help="of the first part (%(default)s)")
+    parser.add_argument("--faults", type=float, default=15, help="seconds between full disks; 0: none (%(default)s)")
     parser.add_argument("--clients", type=int, default=40, help="at the same time (%(default)s)")
     parser.add_argument("--strangers", type=int, default=2000, help="of the second part (%(default)s)")
     parser.add_argument("--kills", type=int, default=50, help="of the third part (%(default)s)")
@@ -203,7 +205,7 @@ def main() -> int:
     problems: list[str] = []
     try:
         with Serving(_Servers(ports), backends=only, base=CONFIGURATION) as gateway:
-            soak = Soak(gateway, ports, options.clients)
+            soak = Soak(gateway, ports, options.clients, options.faults)
             soak.run(options.minutes * 60)
             problems += soak.problems
             if options.strangers:

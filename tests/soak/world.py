@@ -143,14 +143,15 @@ class Disk:
         self._stopped = threading.Event()
 
     def torment(self, every: float, lasting: float) -> Callable[[], None]:
-        """Fills it every so many seconds, in a thread; what is returned ends that."""
+        """Fills it every so many seconds, 0: never, in a thread; what is returned ends that."""
         threads = [threading.Thread(target=self._torment, args=(every, lasting)), threading.Thread(target=self._watch)]
-        for thread in threads if self.mounted else ():
+        threads = threads if self.mounted and every else []
+        for thread in threads:
             thread.start()
 
         def stop() -> None:
             self._stopped.set()
-            for thread in threads if self.mounted else ():
+            for thread in threads:
                 thread.join()
 
         return stop
@@ -178,7 +179,7 @@ class Disk:
 
     def was_full(self, begun: float, ended: float) -> bool:
         """Whether it was, between two moments, as far as a recorder may notice."""
-        return any(begun < until + 1 and since - 1 < ended for since, until in self.times)
+        return any(begun < until + 3 and since - 3 < ended for since, until in self.times)
 
     def close(self) -> None:
         """Takes it away."""
