@@ -167,9 +167,10 @@ class Killer(threading.Thread):
         while self.kills < self._enough and not self._over.wait(self._random.uniform(0, self._pause)):
             worker = self._house.worker
             if worker is not None and worker != last:
-                os.kill(worker, signal.SIGKILL)  # a child that its parent has not waited for keeps its number
-                self.kills += 1
                 last = worker
+                with contextlib.suppress(ProcessLookupError):  # code that was tried out, and has ended
+                    os.kill(worker, signal.SIGKILL)
+                    self.kills += 1
 
     def stop(self) -> None:
         self._over.set()
