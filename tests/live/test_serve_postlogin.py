@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -50,3 +51,29 @@ def test_dovecot_asks_the_daemon(server: DovecotServer) -> None:
         ours = [[normal(half) for half in pair] for pair in pairs(place)]
     theirs = [[normal(half) for half in pair] for pair in server.rawlogs(ALICE)]
     assert sorted(ours) == sorted(theirs)
+
+
+def test_a_directory_of_the_configuration_and_one_of_the_userdb(server: DovecotServer) -> None:
+    by_setting, by_field = server.directory / "by-setting", server.directory / "by-field"
+    for place, user in ((by_setting / ALICE, ALICE), (by_setting / BOB, BOB), (by_field, BOB)):
+        place.mkdir(parents=True)
+        os.chown(place, server.home(user).stat().st_uid, server.home(user).stat().st_gid)
+    users = server.directory / "users"
+    before = users.read_text()
+    lines = before.splitlines()
+    users.write_text(
+        "".join(
+            f"{line}userdb_rawlog_postlogin_dir={by_field}\n" if line.startswith(BOB) else f"{line}\n" for line in lines
+        )
+    )
+    settings = f"rawlog_dir = {by_setting}/%u\n{SERVICE}"
+    with Serving(server, settings, backends=dict.fromkeys(("imap", "pop3", "submission", "lmtp", "sieve"))):
+        for user in (ALICE, BOB):
+            with imap_login(server, user) as client:
+                client.say(b"a2 NOOP\r\n")
+                client.say(b"a3 LOGOUT\r\n")
+                client.to_the_end()
+        for place in (by_setting / ALICE, by_field):
+            wait_until(lambda place=place: [out[-8:] for _, out in pairs(place)] == [b"secs).\r\n"])  # type: ignore[misc]
+    users.write_text(before)
+    assert not any((by_setting / BOB).iterdir())

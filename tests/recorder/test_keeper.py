@@ -83,6 +83,29 @@ def test_a_name_that_is_taken_gets_a_number_and_the_address_stands_in_front(home
     assert second.path == f"{first.path}.2"
 
 
+def test_a_directory_is_tried_before_the_home(home: Path) -> None:
+    place = home / "elsewhere"
+    assert made(home, directory=str(place)).path.startswith(f"{home}/dovecot.rawlog/")
+    place.mkdir()
+    if ROOT:
+        os.chown(place, NOBODY, NOBODY)
+    assert made(home, directory=str(place)).path.startswith(f"{place}/2")
+    assert made("", directory=str(place)).path.startswith(f"{place}/2")
+
+
+def test_a_directory_alone_that_is_missing_is_expected(home: Path) -> None:
+    answer = refused("", directory=f"{home}/gone")
+    assert answer.expected
+    assert answer.reason.startswith(f"{home}/gone: no such directory")
+
+
+def test_a_directory_that_can_not_be_used_is_told_and_the_home_does_not_hide_it(home: Path) -> None:
+    (home / "file").touch()
+    answer = refused(home, directory=f"{home}/file")
+    assert not answer.expected
+    assert answer.reason.startswith(f"{home}/file is not a directory")
+
+
 def test_one_direction_is_one_file(home: Path) -> None:
     assert made(home, directions=(Direction.OUT,)).sinks.keys() == {Direction.OUT}
     assert [path.suffix for path in (home / "dovecot.rawlog").iterdir()] == [".out"]
@@ -153,6 +176,7 @@ def test_acting_as_a_user_leaves_nothing_of_root_and_comes_back() -> None:
         Order("", 0, 0, 0, 0, "x", [Direction.OUT]),
         Order("/a\0b", 1, 2, 3, 4),
         Order("/h", 1, 2, 3, 4, promise=True),
+        Order("/h", 1, 2, 3, 4, behind=".age", directory="/d\udcff e"),
     ],
 )
 def test_an_order_arrives_as_it_was_given(sample: Order) -> None:

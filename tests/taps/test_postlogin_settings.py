@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.errors import ConfigError
 from rawlog.events import Direction
 from rawlog.recorder.sinks import FileSink
 from rawlog.settings.loader import loads
@@ -23,6 +24,19 @@ def test_what_the_file_does_not_say_is_as_its_defaults_are() -> None:
     assert options.keep_secrets  # as Dovecot
     assert not options.debug
     assert not options.unbreakable
+
+
+def test_the_directory_comes_from_the_file() -> None:
+    options = with_settings(OPTIONS, loads("rawlog_dir = /var/log/rawlog/%u\n"))
+    assert options.directory is not None
+    assert options.directory.text == "/var/log/rawlog/%u"
+    assert with_settings(OPTIONS, loads("protocol imap {\n  rawlog_dir = /x/%u\n}\n")).directory is None
+    assert with_settings(OPTIONS, loads("rawlog_dir = tcp:localhost:1234\n")).directory is None
+
+
+def test_a_variable_that_is_not_known_there_is_an_error_at_the_start() -> None:
+    with pytest.raises(ConfigError, match="rawlog_dir = /x/%s: a post-login socket does not know %s; take it out"):
+        with_settings(OPTIONS, loads("rawlog_dir = /x/%s\n"))
 
 
 def test_secrets_debugging_and_the_relay_come_from_the_file() -> None:

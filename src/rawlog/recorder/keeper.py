@@ -1,9 +1,9 @@
 """The keeper: small processes that make a user's files as that user, for a service that has no rights of its own.
 
-Knows: ``dovecot.rawlog/`` in a home directory, and how to act as a user while its files are made. Must not know: mail,
-conversations. It is a process of its own because homes are private: to enter one takes root, and the process that
-talks to the network must not have that. It is several processes, because a file system can hang, and whoever waits for
-it waits in the kernel, beyond every deadline; the others go on.
+Knows: ``dovecot.rawlog/`` in a home directory, or a directory that it is told, and how to act as a user while its files
+are made. Must not know: mail, conversations. It is a process of its own because homes are private: to enter one takes
+root, and the process that talks to the network must not have that. It is several processes, because a file system can
+hang, and whoever waits for it waits in the kernel, beyond every deadline; the others go on.
 
 An order is one message on a SOCK_SEQPACKET socket, its fields with NUL between them. Its answer begins with a word:
 ``-`` no, and why; ``~`` there will be files, which is known long before a slow disk has made them; ``+`` here they are,
@@ -48,7 +48,8 @@ class Order(NamedTuple):
 
     ``home`` is absolute (behind a chroot: with it in front); ``pid`` is that of the mail process, ``at`` the beginning
     in microseconds since the epoch, ``address`` is for ``-I``, else empty. ``promise``: say it before they are made.
-    ``behind`` is what the names end with.
+    ``behind`` is what the names end with. ``directory``: an absolute path that is tried before the home, and links in
+    it may be followed as in any ``rawlog_dir``; either may be empty.
     """
 
     home: str
@@ -60,6 +61,12 @@ class Order(NamedTuple):
     directions: Sequence[Direction] = (Direction.IN, Direction.OUT)
     promise: bool = False
     behind: str = ""
+    directory: str = ""
+
+    @property
+    def place(self) -> str:
+        """What may be slow, for who waits: the same for the same directories."""
+        return f"{self.directory} or {self.home}" if self.directory else self.home
 
 
 NO, PROMISE, FILES, EXPECTED = b"-", b"~", b"+", b"?"
@@ -70,19 +77,20 @@ def encode_order(number: int, order: Order) -> bytes:
     """One message for a keeper; its answers carry the same ``number``."""
     numbers = b"%d\0%d\0%d\0%d\0%d\0%d\0" % (number, order.promise, order.uid, order.gid, order.pid, order.at)
     directions = " ".join(direction.value for direction in order.directions)
-    return numbers + "\0".join((directions, order.address, order.behind, order.home)).encode(errors="surrogateescape")
+    texts = (directions, order.address, order.behind, order.directory, order.home)
+    return numbers + "\0".join(texts).encode(errors="surrogateescape")
 
 
 def decode_order(message: bytes) -> tuple[int, Order]:
     """The other way round. A NUL in the home directory stays in it. Raises FormatError for what is no order."""
     try:
-        number, promise, uid, gid, pid, at, *texts = message.split(b"\0", 9)
-        directions, address, behind, home = (text.decode(errors="surrogateescape") for text in texts)
+        number, promise, uid, gid, pid, at, *texts = message.split(b"\0", 10)
+        directions, address, behind, directory, home = (text.decode(errors="surrogateescape") for text in texts)
         wanted = [Direction(value) for value in directions.split()]
         if behind not in ("", SEALED):
             raise ValueError(behind)
-        order = Order(home, int(uid), int(gid), int(pid), int(at), address, wanted, promise == b"1", behind)
-        return int(number), order
+        who = int(uid), int(gid), int(pid), int(at), address
+        return int(number), Order(home, *who, wanted, promise == b"1", behind, directory)
     except ValueError:
         raise FormatError("keeper: an order that is none; restart the service") from None
 
@@ -177,23 +185,27 @@ def _message(word: bytes, number: int, *texts: str) -> bytes:
 
 
 def carry_out(order: Order, promise: Callable[[], object]) -> Opened | NotRecorded:
-    """Makes the files in the home of the order's user, as that user, or says why not.
+    """Makes the files in the order's directory or in its user's home, as that user, or says why not.
 
     ``promise()`` is called when nothing is known to be in the way, before they are made.
     """
-    path = f"{order.home.rstrip('/')}/{DIRECTORY}"
-    refused = _refusal(order, path)
+    home = f"{order.home.rstrip('/')}/{DIRECTORY}" if order.home else ""
+    refused = _refusal(order, order.directory or home)
     if refused:
         return refused
     try:
         with acting_as(order.uid, order.gid):
-            return _make(order, path, promise)
+            made = _make(order, order.directory, promise) if order.directory else None
+            if made is not None and not (home and isinstance(made, NotRecorded) and made.expected):
+                return made
+            return _make(order, home, promise, follow_last=False)
     except PermissionError as error:
-        return NotRecorded(f"{shown(path)}: nobody may act as its user: {error}; the service needs all rights of root")
+        where = shown(order.place)
+        return NotRecorded(f"{where}: nobody may act as its user: {error}; the service needs all rights of root")
 
 
-def _make(order: Order, path: str, promise: Callable[[], object]) -> Opened | NotRecorded:
-    place = open_directory(path, follow_last=False)
+def _make(order: Order, path: str, promise: Callable[[], object], *, follow_last: bool = True) -> Opened | NotRecorded:
+    place = open_directory(path, follow_last=follow_last)
     if isinstance(place, NotRecorded):
         return place
     try:
@@ -205,7 +217,7 @@ def _make(order: Order, path: str, promise: Callable[[], object]) -> Opened | No
 
 
 def _refusal(order: Order, path: str) -> NotRecorded | None:
-    if "\0" in order.home:
+    if "\0" in order.home + order.directory:
         return NotRecorded(f"{shown(path)}: no path; let the userdb return a home directory")
     if not 0 < order.uid < _NO_USER or not 0 <= order.gid < _NO_USER:
         return NotRecorded(f"{shown(path)}: uid {order.uid} and gid {order.gid} are no mail user's")

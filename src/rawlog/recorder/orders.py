@@ -42,7 +42,7 @@ class _Asked(NamedTuple):
     answer: Answer
     promise: Callable[[], None] | None
     timer: Timer
-    home: str
+    place: str
 
 
 class Keepers:
@@ -67,7 +67,7 @@ class Keepers:
         Before that ``promise`` is called as soon as it is clear that there will be files; in most cases, if the order
         asks for it.
         """
-        refused = self.refusal(order.home)
+        refused = self.refusal(order.place)
         if refused is None:
             number = next(self._numbers)
             try:
@@ -78,7 +78,7 @@ class Keepers:
                 )
             else:
                 timer = self._loop.call_later(self._deadline, lambda: self._expired(number))
-                self._waiting[number] = _Asked(answer, promise, timer, order.home)
+                self._waiting[number] = _Asked(answer, promise, timer, order.place)
                 return
         self._loop.call_soon(lambda: answer(refused))
 
@@ -92,13 +92,13 @@ class Keepers:
         self._sock.close()
         self._gone = True
 
-    def refusal(self, home: str) -> NotRecorded | None:
-        """Why there is no use in asking about that home at present."""
+    def refusal(self, place: str) -> NotRecorded | None:
+        """Why there is no use in asking about that place (of an order) at present."""
         now = self._loop.monotonic()
         if self._gone:
             return NotRecorded("the keepers have ended; restart the service")
-        if self._slow.get(home, 0.0) > now:
-            return NotRecorded(_LATE.format(self._deadline, shown(home)))
+        if self._slow.get(place, 0.0) > now:
+            return NotRecorded(_LATE.format(self._deadline, shown(place)))
         if self._stuck:
             self._stuck = {number: until for number, until in self._stuck.items() if until > now}
         if len(self._stuck) >= self._count:
@@ -109,11 +109,11 @@ class Keepers:
         asked = self._waiting.pop(number)
         until = self._loop.monotonic() + PENALTY
         self._stuck[number] = until
-        self._slow.pop(asked.home, None)
-        self._slow[asked.home] = until
+        self._slow.pop(asked.place, None)
+        self._slow[asked.place] = until
         if len(self._slow) > HOMES_LIMIT:
             del self._slow[next(iter(self._slow))]
-        asked.answer(NotRecorded(_LATE.format(self._deadline, shown(asked.home))))
+        asked.answer(NotRecorded(_LATE.format(self._deadline, shown(asked.place))))
 
     def _receive(self, events: int) -> None:
         try:
@@ -138,7 +138,7 @@ class Keepers:
         if asked is not None:
             del self._waiting[number]
             asked.timer.cancel()
-            self._slow.pop(asked.home, None)
+            self._slow.pop(asked.place, None)
             self._loop.call_soon(lambda: asked.answer(made))
         elif isinstance(made, Opened):  # too late
             for sink in made.sinks.values():

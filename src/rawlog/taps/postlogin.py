@@ -30,12 +30,13 @@ from rawlog.taps.postlogin_adopt import adopt
 from rawlog.taps.postlogin_door import Door
 from rawlog.taps.postlogin_login import Login
 from rawlog.taps.postlogin_reports import Reports
-from rawlog.taps.postlogin_request import DROPIN, Request, parse_request, speaker
+from rawlog.taps.postlogin_request import DIRECTORY_FIELD, DROPIN, Request, parse_request, speaker
 from rawlog.taps.postlogin_session import Session
 from rawlog.taps.postlogin_visitor import Visitor
 
 if TYPE_CHECKING:
     from rawlog.recorder.seal import Seal
+    from rawlog.settings.variables import Template
     from rawlog.taps.unbreakable import Unbreakable
     from rawlog.taps.unbreakable_session import UnbreakableSession
 
@@ -56,7 +57,8 @@ class PostLoginOptions(NamedTuple):
     directory are not recorded. ``trusted``: the users whose mail processes may ask for anybody: root, and our own
     where Dovecot runs without root; anybody else whom the socket's mode lets in is recorded as that user only.
     ``limit`` gives the limits of a recording by its files. ``unbreakable``: a holder keeps the conversations, so that
-    they outlive who relays them (``rawlog_relay``). ``seal``: recordings are sealed with it.
+    they outlive who relays them (``rawlog_relay``). ``seal``: recordings are sealed with it. ``directory``: where to
+    record before the home is looked at (``rawlog_dir``).
     """
 
     written: RawlogOptions | None
@@ -67,6 +69,7 @@ class PostLoginOptions(NamedTuple):
     unbreakable: bool = False
     limit: Callable[[Mapping[Direction, FileSink]], Limit | None] = _unlimited
     seal: Seal | None = None
+    directory: Template | None = None
 
 
 class PostLogin:
@@ -80,7 +83,7 @@ class PostLogin:
         self._reports = Reports(loop, report)
         self._flusher = Flusher(loop.call_later)
         self._sessions: set[Session | UnbreakableSession] = set()
-        self._homes: dict[str, None] = {}  # where there were files last time
+        self._places: dict[str, None] = {}  # where there were files last time
         self.door = Door(loop, self._came, self._reports.tell)
         self._house = _unbreakable(loop, self.door, options, report) if options.unbreakable else None
 
@@ -131,25 +134,28 @@ class PostLogin:
                 return
 
         def answered(made: Opened | NotRecorded) -> None:
-            self._remember(order.home, made)
+            self._remember(order.place, made)
             login.answered(made)
 
         self._keepers.ask(order, answered, login.promised)
 
-    def _remember(self, home: str, made: Opened | NotRecorded) -> None:
+    def _remember(self, place: str, made: Opened | NotRecorded) -> None:
         """Where there are files now, there will be some next time, and that login is not kept waiting."""
-        self._homes.pop(home, None)
+        self._places.pop(place, None)
         if isinstance(made, Opened):
-            self._homes[home] = None
-            if len(self._homes) > HOMES_LIMIT:
-                del self._homes[next(iter(self._homes))]
+            self._places[place] = None
+            if len(self._places) > HOMES_LIMIT:
+                del self._places[next(iter(self._places))]
 
     def _order(self, visitor: Visitor, request: Request) -> Order | NotRecorded:
         """What to ask the keepers for, or why this login is not to be recorded."""
         written, uid, gid = self._options.written, request.number("uid"), request.number("gid")
         if written is None:
             return NotRecorded("the options of the service are wrong", expected=True)
-        if not request.home:
+        directory = self._directory(request, visitor.peer.pid)
+        if isinstance(directory, NotRecorded):
+            return directory
+        if not (request.home or directory):
             return NotRecorded("the userdb returned no home directory; see doveadm user -u USER (mail_home won't do)")
         if uid is None or gid is None:
             return NotRecorded("the userdb returned no uid and gid; see doveadm user -u USER")
@@ -159,18 +165,27 @@ class PostLogin:
             return NotRecorded("client_limit conversations are recorded already; raise it in service postlogin")
         if visitor.cut or len(visitor.fds) != 1:
             return NotRecorded(f"{len(visitor.fds)} descriptors came with the request; raise the limit of open files")
-        home = request.home
-        return Order(
-            home=home,
+        order = Order(
+            home=request.home,
             uid=uid,
             gid=gid,
             pid=visitor.peer.pid,
             at=self._loop.now(),
             address=request.remote if written.address else "",
             directions=(written.only,) if written.only else _BOTH,
-            promise=home not in self._homes or self._keepers.refusal(home) is not None,
             behind=SEALED if self._options.seal else "",
+            directory=directory,
         )
+        certain = order.place in self._places and self._keepers.refusal(order.place) is None
+        return order if certain else order._replace(promise=True)
+
+    def _directory(self, request: Request, pid: int) -> str | NotRecorded:
+        """Where to record besides the home; most often nowhere."""
+        if self._options.directory is None and DIRECTORY_FIELD not in request.fields:
+            return ""
+        from rawlog.taps.postlogin_place import directory_of
+
+        return directory_of(self._options.directory, request, pid)
 
     def _decline(self, visitor: Visitor, request: Request, why: NotRecorded) -> None:
         """The mail process keeps the client's descriptor."""

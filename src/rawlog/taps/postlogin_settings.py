@@ -1,8 +1,7 @@
-"""What a configuration file means for the post-login door: secrets, limits, debugging, which relay.
+"""What a configuration file means for the post-login door: directory, secrets, limits, debugging, which relay.
 
-Knows: which settings count here. Must not know: how files are read, or what the door does. Where the recordings go, and
-how they are written, is not asked of the file: the directory in the home and the service's options say that, as in
-Dovecot.
+Knows: which settings count here. Must not know: how files are read, or what the door does. How the recordings are
+written is not asked of the file: the service's options say that, as in Dovecot.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from rawlog.taps.postlogin import PostLoginOptions
 
 if TYPE_CHECKING:
     from rawlog.recorder.seal import Seal
+    from rawlog.settings.variables import Template
 
 
 def with_settings(options: PostLoginOptions, configuration: Configuration) -> PostLoginOptions:
@@ -29,13 +29,24 @@ def with_settings(options: PostLoginOptions, configuration: Configuration) -> Po
     def limit(sinks: Mapping[Direction, FileSink]) -> Limit:
         return limit_of(settings, sinks)
 
+    unbreakable = options.unbreakable or settings.rawlog_relay == "unbreakable"
     return options._replace(
         keep_secrets=settings.postlogin_secrets == "keep",
         debug=options.debug or settings.debug,
-        unbreakable=options.unbreakable or settings.rawlog_relay == "unbreakable",
+        unbreakable=unbreakable,
         limit=limit,
-        seal=_seal(settings.rawlog_recipient, unbreakable=options.unbreakable),
+        seal=_seal(settings.rawlog_recipient, unbreakable=unbreakable),
+        directory=_template(settings.rawlog_dir),
     )
+
+
+def _template(directory: str) -> Template | None:
+    """``rawlog_dir`` of the whole file: who asks does not say its protocol. A collector is the gateway's matter."""
+    if not directory or directory.startswith("tcp:"):
+        return None
+    from rawlog.taps.postlogin_place import template_of
+
+    return template_of(directory)
 
 
 def _seal(recipients: Sequence[str], *, unbreakable: bool) -> Seal | None:
