@@ -43,6 +43,19 @@ def test_exchanges_are_blind_to_chunking_and_every_byte_has_one_at_most(protocol
         assert sum(sizes) == sum(end - start for start, end in spans)
 
 
+@pytest.mark.parametrize(("protocol", "talk"), TALKS, ids=ids)
+def test_what_is_unfinished_is_what_the_end_would_give(protocol: str, talk: Conversation) -> None:
+    """Whenever one asks; and who asked gets the same in the end."""
+    events = timed(talk.pieces)
+    asked, found = Pairer(protocol, talk.client, watch=lambda piece: None), []
+    for number, event in enumerate(events):
+        found += asked.feed(event)
+        pieces: list[object] = []
+        unfinished = asked.unfinished(pieces.append)
+        assert gist([*found, *unfinished]) == gist(paired(protocol, events[: number + 1], talk.client))
+    assert gist([*found, *asked.end()]) == gist(paired(protocol, events, talk.client))
+
+
 @pytest.mark.parametrize(("protocol", "talk"), [case for case in TALKS if not case[1].extra], ids=ids)
 def test_no_secret_is_in_an_exchange(protocol: str, talk: Conversation) -> None:
     allowed = bytes(talk.masked[IN]) + bytes(talk.masked[OUT])

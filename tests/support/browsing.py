@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 120_000  # milliseconds: the machine may be busy
 DESK = {"width": 1200, "height": 700}
 PHONE = {"width": 360, "height": 700}
 

@@ -71,8 +71,25 @@ def test_bodies_and_secrets_are_known_by_place() -> None:
     (body,) = index.bodies(OUT, 0, 10_000)
     assert (body.kind, body.start, body.end) == (Kind.LITERAL, len(start), len(start) + 27)
     assert list(index.bodies(OUT, 0, 5)) == []
-    ((begin, end, _),) = index.secrets[IN].within(0, 10_000)
+    ((begin, end),) = index.secrets(IN, 0, 10_000)
     assert b'a1 LOGIN "alice" "XXXXX"\r\n'[begin:end] == b'"XXXXX"'
+
+
+def test_what_the_client_said_behind_its_login_is_seen_before_the_answer() -> None:
+    said = b"a1 LOGIN alice {6+}\r\nsecret\r\na2 SELECT x\r\n"
+    index = fed(talk((OUT, b"* OK ready\r\n"), (IN, said)))
+    assert [row["verb"] for row in rows(index)] == ["greeting"]
+    assert pending(index)[0]["verb"] == "LOGIN"
+    assert b"secret" not in "".join(index.pending).encode()
+    assert [body.start for body in index.bodies(IN, 0, 1000)] == [said.index(b"secret")]
+    assert any(said[start:end] == b"secret" for start, end in index.secrets(IN, 0, 1000))
+    assert index.known(IN) == len(said)
+    for event in talk((OUT, b"a1 OK in\r\na2 OK done\r\n"), start=START + 5000):
+        index.feed(event)
+    assert len(list(index.bodies(IN, 0, 1000))) == 1
+    index.look()
+    assert [row["verb"] for row in rows(index)] == ["greeting", "LOGIN", "SELECT"]
+    assert pending(index) == []
 
 
 def test_before_the_protocol_is_told_there_is_something_to_see() -> None:

@@ -13,7 +13,7 @@ from rawlog.reading.stretches import Stretches
 from rawlog.web import opened
 from rawlog.web.index import Index
 from rawlog.web.opened import body_text, laid_open
-from tests.support.viewing import NAME, START, small, talk, write
+from tests.support.viewing import NAME, START, append, small, talk, write
 
 IN, OUT = Direction.IN, Direction.OUT
 
@@ -158,9 +158,10 @@ def test_a_long_line_is_cut_and_can_be_read(tmp_path: Path) -> None:
 
 
 def test_what_is_not_understood_yet_is_not_given(tmp_path: Path) -> None:
-    """The end of a recording may be the beginning of a secret."""
+    """The end of a recording may be the beginning of a secret; what came since nobody has looked at yet."""
     here = Opened(tmp_path, talk((OUT, b"* OK ready\r\n"), (IN, b'a1 NOOP\r\na2 LOGIN alice "secr')))
-    assert body_text(here.index, here.stretches, IN, 0, 1000, 0)["lines"] == ["a1 NOOP"]
+    append(tmp_path / NAME.format(1), IN, b"et", native=False)
+    assert body_text(here.index, here.stretches, IN, 0, 1000, 0)["lines"] == ["a1 NOOP", "a2 LOGIN XXXXXXXXXXX"]
 
 
 def test_beyond_the_end_there_is_nothing(tmp_path: Path) -> None:

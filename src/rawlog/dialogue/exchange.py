@@ -72,11 +72,15 @@ class Pairer:
         self._pairing.end()
         return self._pairing.give()
 
-    def unfinished(self) -> list[Exchange]:
-        """The exchanges that are not complete, as they are now; the conversation may go on."""
-        pairing = deepcopy(self._pairing)
-        pairing.end()
-        return pairing.give()
+    def unfinished(self, watch: Callable[[Piece], None] | None = None) -> list[Exchange]:
+        """The exchanges that are not complete, as they would be if it ended now; the conversation may go on.
+
+        ``watch`` is told the pieces that are not complete.
+        """
+        known: dict[int, object] = {} if self._watch is None else {id(self._watch): None}
+        copied = deepcopy(self, known)  # without who watches
+        copied._watch = watch
+        return copied.end()
 
     def _take(self, pieces: list[Piece]) -> None:
         for piece in pieces:

@@ -7,15 +7,13 @@ kept, so that nothing that stands out is lost.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 BUCKETS_LIMIT = 1000
 """More than screens have columns for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """Something that happened ``at``; ``latency`` and ``at`` in microseconds. ``place`` is where to find it."""
 
     at: int

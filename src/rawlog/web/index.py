@@ -17,7 +17,7 @@ from rawlog.dialogue.exchange_pieces import Piece
 from rawlog.dialogue.exchange_record import TEXT_LIMIT
 from rawlog.dialogue.exchange_summary import Summarizer
 from rawlog.events import Direction, Event, Mark
-from rawlog.protocols.fragments import Kind
+from rawlog.protocols.fragments import Fragment, Kind, Span
 from rawlog.protocols.registry import FRAMERS
 from rawlog.views.fold import Folder, Line
 from rawlog.web.rows import PackedRows, Row, exchange_row, line_row, mark_row, packed
@@ -64,6 +64,23 @@ class Body:
     end: int
 
 
+class Places:
+    """Where the bodies and the secrets of a conversation are, and up to where that is known."""
+
+    def __init__(self) -> None:
+        self.known = dict.fromkeys(Direction, 0)
+        self.secrets = {direction: Spans() for direction in Direction}
+        self.bodies = {direction: Spans() for direction in Direction}
+
+    def note(self, fragment: Fragment) -> None:
+        """The next fragment."""
+        self.known[fragment.direction] = fragment.end
+        if fragment.kind is not Kind.LINE:
+            self.bodies[fragment.direction].add(fragment.start, fragment.end, _KINDS.index(fragment.kind))
+        for start, end in fragment.secrets:
+            self.secrets[fragment.direction].add(start, end)
+
+
 class Index:
     """Takes the events of a conversation. ``protocol`` is what is known already."""
 
@@ -73,16 +90,14 @@ class Index:
         self.client = Direction.IN
         self.times, self.latencies, self.results = array("q"), array("q"), bytearray()  # of each row
         self.exchange_rows = array("l")  # the rows that are exchanges
-        self.secrets = {direction: Spans() for direction in Direction}
         self.summarizer = Summarizer(protocol)
         self.complete = True  # False: there are more rows than are kept, and nothing more is taken
         self._protocol = protocol
-        self._bodies = {direction: Spans() for direction in Direction}
+        self._places, self._later = Places(), Places()  # of what is complete, and of what is not
         self._beginning: Beginning | None = Beginning(protocol)
         self._pairer: Pairer | None = None
         self._folder: Folder | None = None
         self._last_words = b""
-        self.known = dict.fromkeys(Direction, 0)  # up to there it is known what is secret
 
     @property
     def user(self) -> str:
@@ -106,15 +121,31 @@ class Index:
             guess.look()
             self.client = guess.client
             self.pending = [*guess.rows.slice(0, len(guess.rows)), *guess.pending]
-            self._bodies, self.secrets, self.known = guess._bodies, guess.secrets, guess.known
+            self._places, self._later = guess._places, guess._later
         elif self._pairer is not None:
-            self.pending = [packed(self._described(exchange)) for exchange in self._pairer.unfinished()]
+            self._later = later = Places()
+            unfinished = self._pairer.unfinished(lambda piece: later.note(piece.fragment))
+            self.pending = [packed(self._described(exchange)) for exchange in unfinished]
             self.summarizer.finish(self._pairer.framer.user)
+
+    def known(self, direction: Direction) -> int:
+        """Up to which offset it is known what is secret."""
+        return max(self._places.known[direction], self._later.known[direction])
 
     def bodies(self, direction: Direction, start: int, end: int) -> Iterator[Body]:
         """What is no line between ``start`` and ``end``."""
-        for begin, stop, tag in self._bodies[direction].within(start, end):
-            yield Body(_KINDS[tag], begin, stop)
+        done = 0
+        for places in (self._places, self._later):  # which may tell of the same, while it becomes complete
+            for begin, stop, tag in places.bodies[direction].within(start, end):
+                if begin >= done:
+                    yield Body(_KINDS[tag], begin, stop)
+                    done = stop
+
+    def secrets(self, direction: Direction, start: int, end: int) -> Iterator[Span]:
+        """What is secret between ``start`` and ``end``."""
+        for places in (self._places, self._later):
+            for begin, stop, _ in places.secrets[direction].within(start, end):
+                yield begin, stop
 
     # -- what comes of events ---------------------------------------------------------------------------------------
 
@@ -123,8 +154,7 @@ class Index:
         assert beginning is not None
         protocol, self.client = beginning.told()
         self.summarizer.summary.protocol = protocol or ""
-        self._bodies, self.secrets = ({direction: Spans() for direction in Direction} for _ in range(2))
-        self.known = dict.fromkeys(Direction, 0)
+        self._places, self._later = Places(), Places()
         if protocol in FRAMERS:
             self._pairer = Pairer(protocol, self.client, watch=self._watch)
         else:
@@ -157,8 +187,9 @@ class Index:
         return exchange_row(exchange, b"" if exchange.answer or not exchange.received else self._last_words)
 
     def _line(self, line: Line) -> None:
-        start = self.known[line.direction]
-        self.known[line.direction] += len(line.data)
+        known = self._places.known
+        start = known[line.direction]
+        known[line.direction] += len(line.data)
         side = "client" if line.direction is self.client else "server"
         self._row(line_row(line.at, side, line.data, start), line.at)
 
@@ -172,15 +203,11 @@ class Index:
         self.rows.append(packed(row))
 
     def _watch(self, piece: Piece) -> None:
-        """Notes where bodies are, and secrets."""
+        """The next piece, before it is paired."""
         fragment = piece.fragment
-        self.known[fragment.direction] = fragment.end
+        self._places.note(fragment)
         if fragment.kind is Kind.LINE and fragment.direction is not self.client:
             self._last_words = piece.text[:TEXT_LIMIT]
-        if fragment.kind is not Kind.LINE:
-            self._bodies[fragment.direction].add(fragment.start, fragment.end, _KINDS.index(fragment.kind))
-        for start, end in fragment.secrets:
-            self.secrets[fragment.direction].add(start, end)
 
 
 def _result(exchange: Exchange) -> int:

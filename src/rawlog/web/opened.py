@@ -68,7 +68,7 @@ def body_text(
 
     ``next`` is where to go on, None at the end.
     """
-    end = min(end, index.known[direction])
+    end = min(end, index.known(direction))
     stop = min(end, at + TEXT_PIECE)
     data = _bytes(index, stretches, direction, at, stop)
     lines = data.split(b"\n")
@@ -153,7 +153,7 @@ def _split(data: bytes) -> list[bytes]:
 def _masked(index: Index, direction: Direction, start: int, data: bytes) -> bytes:
     """The bytes at offset ``start`` without their secrets."""
     text = bytearray(data)
-    for a, b, _ in index.secrets[direction].within(start, start + len(data)):
+    for a, b in index.secrets(direction, start, start + len(data)):
         inside = slice(max(a, start) - start, min(b, start + len(data)) - start)
         text[inside] = text[inside].translate(MASK)
     return bytes(text)

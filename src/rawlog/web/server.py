@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ FAREWELL = 1
 """Seconds that open connections have at the end."""
 
 BACKLOG = 64
+
+TURN = 0.001
+"""Seconds for which one thread may keep the others waiting: who reads a long recording, those who show its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ class Viewer:
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
+        sys.setswitchinterval(TURN)
         self._server.run(sockets=[self._listening])
 
     def stop(self) -> None:

@@ -51,7 +51,7 @@ class Talk:
         self.index = Index()
         self.stretches = Stretches(self.name)
         self.reading = True
-        self._size = self._taken = 0
+        self._size = 0
         self._files: list[GrowingFile] = []
         self._growing: GrowingRecording | None = None
         self._thread = threading.Thread(target=self._read, name="rawlog-read", daemon=True)
@@ -102,21 +102,15 @@ class Talk:
 
     def strip(self, count: int) -> dict[str, object]:
         """The latencies over the time of the conversation, in so many columns at most."""
-        index = self.index
-        rows = [row for row in range(len(index.rows)) if index.times[row] != NO_TIME]
-        if not rows:
+        columns = zip(self.index.times, self.index.latencies, self.index.results, strict=False)  # they may grow
+        points = [
+            Point(at, None if latency == NO_TIME else latency, result == FAILED, row)
+            for row, (at, latency, result) in enumerate(columns)
+            if at != NO_TIME
+        ]
+        if not points:
             return buckets((), 0, 0, count)
-        points = (
-            Point(
-                index.times[row],
-                None if index.latencies[row] == NO_TIME else index.latencies[row],
-                index.results[row] == FAILED,
-                row,
-            )
-            for row in rows
-        )
-        times = index.times[: rows[-1] + 1]
-        return buckets(points, min(t for t in times if t != NO_TIME), max(times), count)
+        return buckets(points, min(point.at for point in points), max(point.at for point in points), count)
 
     # -- reading --------------------------------------------------------------------------------------------------
 
