@@ -31,7 +31,7 @@ FAREWELL = 1
 BACKLOG = 64
 
 TURN = 0.001
-"""Seconds for which one thread may keep the others waiting: who reads a long recording, those who show its beginning."""
+"""Seconds for which one thread keeps the others waiting: who reads a recording, those who show its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
