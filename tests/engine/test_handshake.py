@@ -135,3 +135,42 @@ def test_a_flood_in_the_handshake_is_read_in_small_pieces(stage: Stage, certific
     peer.sendall(bytes(60_000))
     stage.run_until(lambda: sum(sizes) == 60_000)
     assert max(sizes) == 4096
+
+
+def test_who_may_not_begin_is_told_at_the_first_bytes(stage: Stage, certificates: Certificates) -> None:
+    one, two = tunnels(certificates)
+    asked: list[int] = []
+
+    def admit() -> str:
+        asked.append(1)
+        return "too many"
+
+    over: list[str | None] = []
+    shake = Handshake(stage.loop, two, lambda raw, plain: None, over.append, first=b"", timeout=5.0, admit=admit)
+    stage.pause(0.01)
+    assert asked == []
+    client = Side(stage, one)
+    shake.feed(client.take())
+    shake.feed(b"more")
+    assert over == ["too many"]
+    assert asked == [1]
+
+
+def test_who_may_begin_is_asked_once(stage: Stage, certificates: Certificates) -> None:
+    one, two = tunnels(certificates)
+    asked: list[str] = []
+    server = Side(stage, two)
+    server.shake.cancel()
+    over: list[str | None] = []
+
+    def admit() -> str:
+        asked.append("x")
+        return ""
+
+    shake = Handshake(stage.loop, two, server._send, over.append, first=b"", timeout=5.0, admit=admit)
+    client = Side(stage, one)
+    shake.feed(client.take())
+    client.shake.feed(server.take())
+    shake.feed(client.take())
+    assert over == client.over == [None]
+    assert asked == ["x"]

@@ -90,6 +90,7 @@ class ModelLeg:
         server_hostname: str | None,
         on_done: Callable,
         timeout: float = 10.0,
+        admit: object = None,
     ) -> None:
         assert context is CONTEXT
         self.written += b"<TLS>"

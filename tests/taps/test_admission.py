@@ -25,6 +25,7 @@ from tests.support.table import ModelLoop
 from tests.support.tongues import IMAP, LMTP, TONGUES, WITH_LOGIN, Tongue
 
 OTHER = "127.0.0.2"
+FIRST_BYTES = b"\x16\x03\x01"  # a TLS handshake begins so, and nothing follows
 ALL = pytest.mark.parametrize("tongue", TONGUES, ids=lambda tongue: tongue.scheme)
 EACH_LOGIN = pytest.mark.parametrize("tongue", WITH_LOGIN, ids=lambda tongue: tongue.scheme)
 
@@ -143,10 +144,12 @@ def test_too_many_handshakes_are_refused_in_clear(
         slow, late = here.dial(), here.dial()
         for peer in (slow, late):
             tongue.greet(peer)
-            peer.send(tongue.starttls)
-        eventually(lambda: here.refusals.counts)
-        texts = {peer.line()[: len(tongue.go)] for peer in (slow, late)}
-        assert texts == {tongue.go, tongue.refused[: len(tongue.go)]}
+        slow.send(tongue.starttls)
+        assert slow.line().startswith(tongue.go)
+        slow.send(FIRST_BYTES)
+        eventually(lambda: not here.call(here.admission.handshakes.has_room))
+        late.send(tongue.starttls)
+        assert late.rest().startswith(tongue.refused)
         line = "127.0.0.1: too many TLS handshakes at once; refused (rawlog_max_handshakes)"
         assert here.told()[0] == line
         assert here.refusals.counts == {"rawlog_max_handshakes": 1}
@@ -157,9 +160,14 @@ def test_too_many_handshakes_are_refused_in_clear(
 def test_too_many_handshakes_at_the_first_byte_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "GRACE", 1000.0)
     with running(IMAP, tmp_path, Bounds(), handshakes=1) as here:
-        slow = dial(here.tls_port)
-        eventually(lambda: here.conversations() == 1)
-        assert dial(here.tls_port).rest() == b""
+        slow, silent, late = (dial(here.tls_port) for _ in range(3))
+        slow.send(FIRST_BYTES)
+        eventually(lambda: not here.call(here.admission.handshakes.has_room))
+        late.send(FIRST_BYTES)
+        assert late.rest() == b""
+        eventually(here.ends)
+        assert "end='client: too many TLS handshakes at once; refused (rawlog_max_handshakes)'" in here.ends()[0]
+        silent.close()
         slow.close()
         eventually(lambda: here.conversations() == 0)
         works(IMAP, here.dial_tls())
@@ -170,12 +178,11 @@ def test_a_slow_handshake_gives_its_place_up(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(admission, "GRACE", 0.0)
     with running(IMAP, tmp_path, Bounds(), handshakes=2) as here:
         slow = [dial(here.tls_port) for _ in range(2)]
-        eventually(lambda: here.conversations() == 2)
+        for count, peer in enumerate(slow, 1):
+            peer.send(FIRST_BYTES)
+            eventually(lambda count=count: here.call(lambda: len(here.admission.handshakes._under_way)) == count)  # type: ignore[misc]
         works(IMAP, here.dial_tls())
         assert slow[0].rest() == b""
-        eventually(lambda: here.conversations() == 2)
-        slow[1].start_tls(certificates().client())
-        works(IMAP, slow[1])
         assert "its TLS handshake was not done" in here.ends()[0]
 
 
@@ -192,6 +199,17 @@ def test_a_handshake_has_its_time(tongue: Tongue, tmp_path: Path) -> None:
             assert peer.rest() == b""
         eventually(lambda: here.conversations() == 1)
         assert all("handshake" in line for line in here.ends())
+
+
+def test_silence_takes_no_place_and_no_connection_to_the_server(tmp_path: Path) -> None:
+    with running(IMAP, tmp_path, Bounds(), handshakes=1) as here:
+        silent = [dial(here.tls_port) for _ in range(10)]
+        eventually(lambda: here.conversations() == 10)
+        assert all(conversation._relay is None for conversation in here.call(lambda: list(here.gateway._conversations)))
+        works(IMAP, here.dial_tls())
+        assert here.refusals.counts == {}
+        for peer in silent:
+            peer.close()
 
 
 # -- the login --------------------------------------------------------------------------------------------------------
@@ -273,7 +291,8 @@ def test_a_unix_socket_has_no_address() -> None:
     guest = here.enter(Ends(Address("", 0, b""), None))
     assert guest is not None
     assert guest.logged_in("bob") == ""
-    assert guest.begin_handshake(lambda sentence: None)
+    assert guest.may_begin_handshake()
+    assert guest.begin_handshake(lambda sentence: None) == ""
 
 
 def test_a_name_that_a_terminal_would_act_on_is_escaped() -> None:

@@ -18,10 +18,11 @@ class Handshake:
     """Feeds ``tunnel`` until it is done, has failed, or ``timeout`` seconds are over; then calls ``on_over(sentence)``
     once, never from inside the constructor, with None when all went well.
 
-    ``early`` holds plain bytes written meanwhile, ``early_size`` their number.
+    ``early`` holds plain bytes written meanwhile, ``early_size`` their number. ``admit()`` is asked when the peer's
+    first bytes come, for only then it costs anything: it gives nothing, or the sentence with which all is over.
     """
 
-    __slots__ = ("_on_over", "_send", "_timeout", "_timer", "early", "early_size", "tunnel")
+    __slots__ = ("_admit", "_on_over", "_send", "_timeout", "_timer", "early", "early_size", "tunnel")
 
     def __init__(
         self,
@@ -32,12 +33,14 @@ class Handshake:
         *,
         first: bytes,
         timeout: float,
+        admit: Callable[[], str] | None = None,
     ) -> None:
         self.tunnel = tunnel
         self.early: list[bytes] = []
         self.early_size = 0
         self._send = send
         self._on_over: Callable[[str | None], None] | None = on_over
+        self._admit = admit
         self._timeout = timeout
         self._timer = loop.call_later(timeout, self._late)
         if first or not tunnel.server_side:  # OpenSSL takes 32 KiB to begin with; a client that says nothing gets none
@@ -51,6 +54,10 @@ class Handshake:
 
     def feed(self, raw: bytes) -> None:
         """Raw bytes from the peer."""
+        admit, self._admit = self._admit, None
+        if admit is not None and (refusal := admit()):
+            self._over(refusal)
+            return
         if self.tunnel.failure is None and self.tunnel.handshaking:
             self._step(raw)
         self._check()

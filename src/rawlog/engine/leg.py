@@ -235,14 +235,16 @@ class Leg(Wire):
         on_done: Callable[[LegError | None], None],
         early: bytes = b"",
         timeout: float = HANDSHAKE_TIMEOUT,
+        admit: Callable[[], str] | None = None,
     ) -> None:
         """Begin TLS here: every later byte from the socket belongs to it.
 
         ``early`` are raw bytes read before that belong to TLS already, such as a ClientHello behind a PROXY header;
-        never give it plain text that came before the upgrade. ``on_done`` is called once, never from inside this call,
-        with None or with what failed (``timeout`` is in seconds); a leg closed meanwhile calls nothing. Bytes written
-        meanwhile wait. Raises ValueError for a context that can't be used so (name checking without a name), and
-        RuntimeError when TLS is active already.
+        never give it plain text that came before the upgrade. ``admit()`` is asked at the peer's first bytes, and says
+        why it may not begin, or nothing. ``on_done`` is called once, never from inside this call, with None or with
+        what failed (``timeout`` is in seconds); a leg closed meanwhile calls nothing. Bytes written meanwhile wait.
+        Raises ValueError for a context that can't be used so (name checking without a name), and RuntimeError when TLS
+        is active already.
         """
         from rawlog.engine.handshake import Handshake  # with ssl, which conversations without TLS do without
         from rawlog.engine.tunnel import TlsTunnel
@@ -253,7 +255,9 @@ class Leg(Wire):
         self._on_tls = on_done
         self._size = READ_FIRST
         self._urgent = True
-        self._handshake = Handshake(self._loop, tunnel, self._send, self._on_handshake, first=early, timeout=timeout)
+        self._handshake = Handshake(
+            self._loop, tunnel, self._send, self._on_handshake, first=early, timeout=timeout, admit=admit
+        )
         if self.ended:
             tunnel.feed_eof()
         self._watch()

@@ -1,9 +1,9 @@
 """Who may come in, how many at a time, and how long a client may take before its login.
 
 The theory. Everything before the login is a stranger's: it is given little of all that is scarce. Connections are
-counted by address and, behind the login, by user and address, over all workers. TLS handshakes are few at a time; when
-all places are taken, the one that takes longest gives its place up, for a good client is through in a moment and a bad
-one sits and waits. Networks that are listed are not counted.
+counted by address and, behind the login, by user and address, over all workers. TLS handshakes are few at a time, from
+their first byte on; when all places are taken, the one that takes longest gives its place up, for a good client is
+through in a moment and a bad one sits and waits. Networks that are listed are not counted.
 
 Knows: limits, counts, deadlines. Must not know: protocols, what a client is told (the dialects), sockets.
 """
@@ -32,6 +32,7 @@ RATES_LIMIT = 10_000
 IPV6_BITS = 64
 """What one customer gets: all addresses in it are one client's."""
 
+TOO_MANY_HANDSHAKES = "too many TLS handshakes at once; refused (rawlog_max_handshakes)"
 TOO_MANY = "There are too many connections from your address"
 """What a client is told whose address has its share."""
 
@@ -72,15 +73,22 @@ class Handshakes:
         now = self._loop.monotonic()
         if self._limit is not None and not self._in_time(guest.address, now):
             return False
+        if not self.has_room():
+            return False
         if self._limit is not None and len(self._under_way) >= self._limit:
             oldest = next(iter(self._under_way))
             since, give_up = self._under_way[oldest]
-            if now - since < GRACE:
-                return False
             self.over(oldest)
             give_up(f"client: its TLS handshake was not done within {now - since:.0f} s, and others waited")
         self._under_way[guest] = (now, evict)
         return True
+
+    def has_room(self) -> bool:
+        """Whether there is a place, or one that is held too long."""
+        if self._limit is None or len(self._under_way) < self._limit:
+            return True
+        since, _ = next(iter(self._under_way.values()))
+        return self._loop.monotonic() - since >= GRACE
 
     def _in_time(self, address: str, now: float) -> bool:
         """Whether an address has not had too many a moment ago: each costs a millisecond that others wait for."""
@@ -170,14 +178,22 @@ class Guest:
         self._door.refusals.tell("mail_max_userip_connections", sentence)
         return sentence
 
-    def begin_handshake(self, evict: Callable[[str], None]) -> bool:
-        """Take a place for a TLS handshake; False: there is none. ``evict(sentence)``: its place is taken away."""
-        if not self.address or self._door.handshakes.begin(self, evict):
+    def may_begin_handshake(self) -> bool:
+        """Whether there is a place for a TLS handshake at the moment."""
+        if not self.address or self._door.handshakes.has_room():
             return True
-        self._door.refusals.tell(
-            "rawlog_max_handshakes", f"{self.address}: too many TLS handshakes at once; refused (rawlog_max_handshakes)"
-        )
+        self._tell_too_many()
         return False
+
+    def begin_handshake(self, evict: Callable[[str], None]) -> str:
+        """Take a place for a TLS handshake, or say why not. ``evict(sentence)``: its place is taken away."""
+        if not self.address or self._door.handshakes.begin(self, evict):
+            return ""
+        self._tell_too_many()
+        return TOO_MANY_HANDSHAKES
+
+    def _tell_too_many(self) -> None:
+        self._door.refusals.tell("rawlog_max_handshakes", f"{self.address}: {TOO_MANY_HANDSHAKES}")
 
     def end_handshake(self) -> None:
         """Its handshake is over."""

@@ -109,10 +109,10 @@ class Conversation:
         self._backend_observer: Observer | None = None
         self._client.tap = self._observer.tap
         self._opened()
-        if implicit_tls and not self._start_client_tls():
-            loop.call_soon(lambda: self._close_refused("too many TLS handshakes at once (rawlog_max_handshakes)"))
-            return
-        self._connect()
+        if implicit_tls:
+            self._start_client_tls()
+        else:
+            self._connect()
 
     # -- the backend --------------------------------------------------------------------------------------------
 
@@ -206,19 +206,24 @@ class Conversation:
 
     # -- the client ---------------------------------------------------------------------------------------------
 
-    def _start_client_tls(self) -> bool:
+    def _start_client_tls(self) -> None:
         context = self._service.client_context
         assert context is not None
-        if not self._guest.begin_handshake(self.abort):
-            return False
         self._client.start_tls(
             context,
             server_side=True,
             server_hostname=None,
             on_done=self._client_tls,
             timeout=self._guest.handshake_timeout,
+            admit=self._speaks,
         )
-        return True
+
+    def _speaks(self) -> str:
+        """The client begins its handshake: from here on it is worth a connection to the server."""
+        if refusal := self._guest.begin_handshake(self.abort):
+            return refusal
+        self._connect()
+        return ""
 
     def _client_tls(self, error: LegError | None) -> None:
         self._guest.end_handshake()

@@ -20,7 +20,7 @@ from rawlog.engine.loop import Loop, Timer
 from rawlog.engine.relay import Relay
 from rawlog.events import Direction
 from rawlog.protocols.framing import Framer, Kind
-from rawlog.taps.admission import Guest
+from rawlog.taps.admission import TOO_MANY_HANDSHAKES, Guest
 from rawlog.taps.before_login import Policy, line_limit, offer_of, too_long
 from rawlog.taps.dialects.base import Answer, Dialect, Offer, Then
 from rawlog.taps.opening import Opening
@@ -68,8 +68,7 @@ class Upgrade:
         self._server_at = 0  # offset of self._server in the server's stream
         self._opening: Opening | None = None
         self._busy = False  # a TLS handshake with the client goes on
-        self._over = False
-        self._greeted = False  # the client has heard something from the server
+        self._over = self._greeted = False  # greeted: the client has heard something from the server
         self._loop = loop
         self._timer = loop.call_later(GREETING_TIMEOUT, self._no_greeting)
 
@@ -332,8 +331,8 @@ class Upgrade:
 
     def _reply(self, answer: Answer) -> None:
         count = len(self._client) - self._at
-        if answer.then is Then.START_TLS and not count and not self._guest.begin_handshake(self._relay.abort):
-            self._refuse("too many TLS handshakes at once (rawlog_max_handshakes)", "TLS can't be had at the moment")
+        if answer.then is Then.START_TLS and not count and not self._guest.may_begin_handshake():
+            self._refuse(TOO_MANY_HANDSHAKES, "TLS can't be had at the moment")
             return
         if answer.then is Then.START_TLS and count:
             sentence = f"the client sent {count} bytes behind STARTTLS before TLS was on (command injection); refused"
@@ -356,6 +355,7 @@ class Upgrade:
             server_hostname=None,
             on_done=self._client_tls_done,
             timeout=self._guest.handshake_timeout,
+            admit=lambda: self._guest.begin_handshake(self._relay.abort),
         )
 
     def _client_tls_done(self, error: LegError | None) -> None:
