@@ -50,6 +50,7 @@ VARIANTS = {
     "none": "",
     "Dovecot: script-login -d rawlog -t": configuration("script-login -d rawlog -t"),
     KILLED: configuration(f"{SERVICE} -t"),
+    "service: rawlog-service -t --relay unbreakable": configuration(f"{SERVICE} -t --relay unbreakable"),
     "command: script-login -d …/libexec/rawlog -t": configuration(f"script-login -d {STUB} -t"),
     HANDED_OVER: configuration(f"script-login -d {STUB} -t")
     + f"service rawlog {{\n  executable = {SERVICE}\n  unix_listener rawlog {{\n    mode = 0666\n  }}\n}}\n",
