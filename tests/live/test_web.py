@@ -188,7 +188,7 @@ def test_two_hundred_megabytes(browser: Browser, tmp_path: Path) -> None:
     assert Path(f"{path}.out").stat().st_size > 200_000_000
     del events
     with looking(browser, tmp_path) as seen:
-        seen.page.locator(".row").first.click()
+        seen.page.locator(".row:not(.empty)").first.click()
         seen.row("a0 FETCH").wait_for()
         shown(seen, ".state").to_have_text("201", timeout=PATIENCE)
         seen.press("G", "Enter")
@@ -240,6 +240,18 @@ def test_keys(browser: Browser, several: Path) -> None:
         shown(seen, "dialog").not_to_be_visible()
         seen.press("Escape")
         shown(seen, ".list .row").to_be_visible()
+
+
+def test_what_is_chosen_stays_chosen(browser: Browser, several: Path) -> None:
+    with looking(browser, several) as seen:
+        seen.row("bob").wait_for()
+        seen.press("j", "j", "j")
+        shown(seen, ".row.chosen").to_contain_text("bob")
+        write(several / "erin.rawlog", small("erin", START + 3600 * 10**6))
+        seen.row("erin").wait_for()
+        shown(seen, ".row.chosen").to_contain_text("bob")
+        seen.press("Enter")
+        shown(seen, ".talk h1").to_have_text("bob")
 
 
 def test_filters_and_sorting(browser: Browser, several: Path) -> None:

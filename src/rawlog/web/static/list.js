@@ -26,7 +26,7 @@ export class List {
       left: el("h1", {}, "Rawlog"), filter: (q) => this.change({ q }), text: this.wish.q,
       hint: "Filter: user:alice errors>0 command:FETCH latency>1s \"text\"", chips: CHIPS, buttons: [this.all],
     });
-    this.scroller = new Scroller({ load: (start, rows) => this.load(start, rows), draw: (row) => draw(row), label: "Conversations" });
+    this.scroller = new Scroller({ load: (start, rows) => this.load(start, rows), draw: (row) => draw(row), key: (row) => row.id, label: "Conversations" });
     this.scroller.enter = () => this.enter();
     this.titles = el("div.titles");
     this.note = el("p.nothing", { hidden: true });

@@ -10,11 +10,16 @@ const FRESH = 800; // milliseconds for which an opened row is kept in view while
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 export class Scroller {
-  /** `load(start, count)` gives rows; `draw(row, number)` an element; `open(row, number)` what is shown below an opened one. */
-  constructor({ load, draw, open = null, label }) {
+  /**
+   * `load(start, count)` gives rows (null: not now), `draw(row, number)` an element, `open(row, number)` what is shown
+   * below an opened one. `key(row)` tells rows apart where they may move.
+   */
+  constructor({ load, draw, open = null, key = null, label }) {
     this.load = load;
     this.draw = draw;
     this.open = open;
+    this.key = key;
+    this.chosenKey = null;
     this.total = 0;
     this.chosen = -1;
     this.pages = new Map();
@@ -22,7 +27,7 @@ export class Scroller {
     this.drawn = new Map();
     this.opened = new Map(); // number: {element, height}
     this.wanted = null;
-    this.round = 0;
+    this.round = this.fresh = 0;
     this.space = el("div.space");
     this.element = el("div.scroller", { tabindex: "0", role: "listbox", "aria-label": label }, this.space);
     this.element.addEventListener("scroll", () => this.paint(), { passive: true });
@@ -35,6 +40,7 @@ export class Scroller {
   setTotal(total, fresh = 0) {
     this.total = total;
     this.round += 1;
+    this.fresh = fresh;
     for (const [page, rows] of this.pages) {
       if ((page + 1) * PAGE > fresh || rows.length < PAGE) rows.stale = true;
     }
@@ -47,7 +53,7 @@ export class Scroller {
   reset(total = 0) {
     this.round += 1;
     this.pages.clear();
-    this.asked.clear();
+    this.asked = new Set(); // what was asked before is for nobody
     for (const number of [...this.opened.keys()]) this.close(number);
     for (const element of this.drawn.values()) element.remove();
     this.drawn.clear();
@@ -127,22 +133,33 @@ export class Scroller {
 
   async #fetch(page) {
     const known = this.pages.get(page);
-    if ((known && !known.stale) || this.asked.has(page)) return;
-    this.asked.add(page);
-    const round = this.round;
+    const { asked, round } = this;
+    if ((known && !known.stale) || asked.has(page)) return;
+    asked.add(page);
     try {
       const came = await this.load(page * PAGE, PAGE);
-      if (came === null) return;
+      if (came === null || asked !== this.asked) return;
       const rows = came.map((row, n) => (known && same(known[n], row) ? known[n] : row)); // what is drawn may stay
-      if (round !== this.round && rows.length < PAGE) rows.stale = true;
+      if (round !== this.round && ((page + 1) * PAGE > this.fresh || rows.length < PAGE)) rows.stale = true;
       this.pages.delete(page);
       this.pages.set(page, rows);
       if (this.pages.size > PAGES_KEPT) this.pages.delete(this.pages.keys().next().value);
       if (this.wanted !== null && this.row(this.wanted)) this.toggle(this.wanted);
+      this.#follow();
     } finally {
-      this.asked.delete(page);
+      asked.delete(page);
     }
     this.paint();
+  }
+
+  /** What was chosen stays chosen, wherever it went. */
+  #follow() {
+    const row = this.row(this.chosen);
+    if (!this.key || this.chosenKey === null || (row && this.key(row) === this.chosenKey)) return;
+    for (const [page, rows] of this.pages) {
+      const at = rows.findIndex((each) => this.key(each) === this.chosenKey);
+      if (at >= 0) this.chosen = page * PAGE + at;
+    }
   }
 
   #clicked(event, number) {
@@ -155,6 +172,8 @@ export class Scroller {
   choose(number) {
     if (!this.total) return;
     this.chosen = Math.min(Math.max(0, number), this.total - 1);
+    const row = this.row(this.chosen);
+    this.chosenKey = this.key && row ? this.key(row) : null;
     this.show(this.chosen);
   }
 
