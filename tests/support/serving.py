@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from rawlog.taps.housekeeper import NAME
+from rawlog.taps import housekeeper, worker
 from tests.support.dovecot import free_ports
 from tests.support.gateway import Record, eventually, records
 from tests.support.peer import SECONDS
@@ -196,12 +197,18 @@ class Serving:
 
     def workers(self) -> list[int]:
         """The process ids of the workers."""
-        return [pid for pid, name in self.children() if name != NAME]
+        named = (worker.NAME, housekeeper.NAME)
+        eventually(lambda: all(name in named for _, name in self.children()))  # one that was just forked has no name
+        return [pid for pid, name in self.children() if name == worker.NAME]
 
     def children(self) -> list[tuple[int, str]]:
         """The process ids of the master's children, and what they are called."""
         asked = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [(int(pid), Path(f"/proc/{pid}/comm").read_text().strip()) for pid in asked.split()]
+        found = []
+        for pid in map(int, asked.split()):
+            with suppress(OSError):  # it is gone meanwhile
+                found.append((pid, Path(f"/proc/{pid}/comm").read_text().strip()))
+        return found
 
     def await_log(self, pattern: str) -> re.Match[str]:
         """Wait until the log holds the pattern."""

@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from rawlog.engine.confine import Rules, close_to_others, confine_or_say, drop_capabilities
+from rawlog.engine.confine import Rules, call_it, close_to_others, confine_or_say, drop_capabilities
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.roles import reborn
 from rawlog.engine.tally import Share, alone
@@ -33,6 +33,9 @@ from rawlog.taps.logins import Logins
 from rawlog.taps.postlogin_process import make_room, settle_memory
 from rawlog.taps.refusals import Refusals
 
+NAME = "rawlog-worker"
+"""What ps shows."""
+
 
 def run_worker(
     configuration: Configuration,
@@ -47,6 +50,7 @@ def run_worker(
 
     ``share``: where clients are counted together with other workers. ``rooms``: what recordings may take together.
     """
+    call_it(NAME)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     make_room(CONVERSATIONS_LIMIT)
     logins = [plan for plan in configuration.postlogins() if sockets.get(plan.door)]
