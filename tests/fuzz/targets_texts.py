@@ -77,7 +77,7 @@ def variables(data: bytes) -> None:
     except ConfigError as error:
         assert "\n" not in str(error)
     else:
-        assert made.replace(_HOME, "").count("/") == re.sub(r"%[^%{]*\{[^{}]*\}", "", text).count("/") + 2
+        assert made.replace(_HOME, "").count("/") == re.sub(r"%[-0-9.A-Z]*\{[^{}]*\}", "", text).count("/") + 2
     _user_text(text, value.decode("utf-8", "surrogateescape"))
 
 
