@@ -114,6 +114,8 @@ def native(data: bytes) -> None:
     decoder = NativeDecoder()
     assert _decoded(decoder, [written[:9], written[9:]]) == events
     torn = _decoded(NativeDecoder(), [written[: len(written) * 2 // 3]])
+    if any(b" mark gap {" in part for part in parts):
+        return  # the format's one limit: see docs/formats/native.md
     assert all(_text(events, d).startswith(_text(torn, d)) for d in Direction)
 
 
