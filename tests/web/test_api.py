@@ -109,6 +109,7 @@ class Source:
     """Something that changes."""
 
     version = 0
+    stopped = False
 
 
 async def pieces(api: Api, source: Source, count: int, look: Any = None) -> list[str]:
@@ -139,7 +140,7 @@ def test_silence_is_broken_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module, "BREATH", 0.003)
     api = Api(None)  # type: ignore[arg-type]
     api._desk = type("Desk", (), {"stopped": False})()  # type: ignore[assignment]
-    still = type("Still", (), {"version": 0})()
+    still = type("Still", (), {"version": 0, "stopped": False})()
     stream = api._events(still, dict, None)
 
     async def two() -> list[str]:

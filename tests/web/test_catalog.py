@@ -13,6 +13,7 @@ from rawlog.events import Direction
 from rawlog.formats.native import NativeEncoder
 from rawlog.web import catalog as module
 from rawlog.web.catalog import Catalog
+from tests.support.sealing import sealed_sink
 from tests.support.viewing import NAME, START, append, eventually, small, talk, write
 
 IN, OUT = Direction.IN, Direction.OUT
@@ -85,6 +86,15 @@ def test_what_is_gone_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with running(tmp_path) as catalog:
         path.unlink()
         eventually(lambda: not catalog.entries)
+
+
+def test_what_is_sealed_is_seen_when_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESCAN", 0)
+    with running(tmp_path) as catalog:
+        sink = sealed_sink(tmp_path / f"{NAME.format(1)}.in.age")
+        sink.write(b"1795385217.000000 a1 NOOP\r\n")
+        sink.close()
+        eventually(lambda: [entry.summary.end for entry in catalog.entries.values() if entry.summary] == ["sealed"])
 
 
 def test_what_cant_be_read_is_told(tmp_path: Path) -> None:

@@ -72,4 +72,4 @@ def test_at_the_end_everything_ends(desk: Desk) -> None:
     talk.wait(PATIENCE)
     desk.stop()
     assert desk.stopped
-    assert talk._stopped
+    assert talk.stopped

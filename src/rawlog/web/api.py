@@ -45,6 +45,10 @@ PLOT_COLUMNS = 300
 
 
 class _Changing(Protocol):
+    """What a page is told of: it asks anew where the server ends a stream because ``stopped`` is true."""
+
+    stopped: bool
+
     @property
     def version(self) -> int: ...
 
@@ -187,7 +191,7 @@ class Api:
         self._streams += 1
         try:
             told, quiet = None, 0.0
-            while not self._desk.stopped:
+            while not (self._desk.stopped or source.stopped):
                 if look is not None:
                     await run_in_threadpool(look)
                 if told != source.version:

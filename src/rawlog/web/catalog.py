@@ -18,6 +18,7 @@ from rawlog.dialogue.exchange_summary import EDITION, Summary
 from rawlog.errors import RawlogError
 from rawlog.reading.follow import ACTIVE_LIMIT, Follower, News
 from rawlog.reading.shelf import Shelf, items_at
+from rawlog.reading.stretches import files_of
 from rawlog.views.listing import listed, note
 from rawlog.web.live_summary import LiveSummary
 
@@ -25,7 +26,7 @@ POLL = 0.5
 """Seconds between two looks at what has been added."""
 
 RESCAN = 60
-"""Seconds between two looks at what is gone; for that all directories are read."""
+"""Seconds between two looks at what is gone, and what came unnoticed; for that all directories are read."""
 
 TELL = 1.0
 """Seconds between two changes of the version while what was there at first is read: each makes pages ask anew."""
@@ -59,7 +60,7 @@ class Catalog:
     def __init__(self, places: Iterable[str], shelf: Path | None) -> None:
         self._places = [str(Path(place).resolve()) for place in places]
         for place, given in zip(self._places, places, strict=True):
-            if not any(Path(path).exists() for path in (place, f"{place}.in", f"{place}.out")):
+            if not Path(place).is_dir() and not files_of(place):
                 raise RawlogError(f"{given}: no such file or directory; check the path")
         self.version = 0
         self.entries: dict[str, Entry] = {}  # by id
@@ -68,6 +69,7 @@ class Catalog:
         self._shelf = shelf
         self._key = secrets.token_bytes(32)
         self._live: dict[str, LiveSummary] = {}
+        self._unfollowed: dict[str, str] = {}  # the states of recordings that only a rescan found
         self._grown = 0  # when anything was added
         self._told = 0.0  # when the version changed, while there is much to read
         self._stopped = threading.Event()
@@ -106,7 +108,7 @@ class Catalog:
             if _now() - self._grown < 2 * LIVE:  # what goes on now is to be seen to have stopped
                 self.version += 1
             if time.monotonic() - scanned > RESCAN:
-                self._forget()
+                self._rescan()
                 scanned = time.monotonic()
 
     def _read(self) -> None:
@@ -124,12 +126,19 @@ class Catalog:
         """The recordings whose names tell that they are some."""
         return [item.name for place in self._places for item in items_at(place, self._fail) if item.sure]
 
-    def _forget(self) -> None:
-        """Conversations whose files are gone."""
-        there = {item.name for place in self._places for item in items_at(place, self._fail)}
-        for entry in [entry for entry in self.entries.values() if entry.name not in there]:
-            self.entries = {id_: one for id_, one in self.entries.items() if id_ != entry.id}
+    def _rescan(self) -> None:
+        """Conversations whose files are gone; and those that can't be followed (sealed ones), once they are there."""
+        there = {self.id_of(item.name): item for place in self._places for item in items_at(place, self._fail)}
+        if not self.entries.keys() <= there.keys():
+            self.entries = {id_: entry for id_, entry in self.entries.items() if id_ in there}
             self.version += 1
+        for id_, item in there.items():
+            if item.sure and (id_ not in self.entries or self._unfollowed.get(id_, item.state) != item.state):
+                self._unfollowed[id_] = item.state
+                try:
+                    self._put(Entry(id_, item.name, listed(item.name, note(item.path)).summary))
+                except RawlogError as error:
+                    self._fail(error)
 
     def _take(self, news: Iterable[News]) -> None:
         """What has been added."""

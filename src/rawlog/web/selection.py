@@ -38,6 +38,7 @@ class Selection:
         self._catalog = catalog
         self._query: Query | None = parse(expression) if expression.strip() else None
         self._hunt = Hunt()
+        self.stopped = False
         self._made: tuple[object, list[Entry]] = (None, [])  # the last list, and what it is of
 
     @property
@@ -52,6 +53,7 @@ class Selection:
 
     def stop(self) -> None:
         """Nobody looks at it any more."""
+        self.stopped = True
         self._hunt.stop()
 
     def entries(self, wish: Wish) -> list[Entry]:

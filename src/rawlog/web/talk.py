@@ -35,7 +35,7 @@ class Talk:
     """The conversation ``name``, a path as reading/shelf.py names recordings.
 
     ``version`` changes when there is something new to see, ``edition`` when all that was seen is void. ``problem`` is
-    the sentence that says why (the rest of) it can't be read.
+    the sentence that says why (the rest of) it can't be read. ``stopped``: nobody looks at it any more.
     """
 
     def __init__(self, name: str) -> None:
@@ -44,7 +44,7 @@ class Talk:
         self.problem = ""
         self._lock = threading.Lock()  # held by who reads files
         self._filters = 0  # how many were asked for
-        self._stopped = False
+        self.stopped = False
         self._start()
 
     def _start(self) -> None:
@@ -66,7 +66,7 @@ class Talk:
 
     def stop(self) -> None:
         """Nobody looks at it any more."""
-        self._stopped = True
+        self.stopped = True
 
     def wait(self, seconds: float) -> None:
         """Until what there was has been read, or so long."""
@@ -74,7 +74,7 @@ class Talk:
 
     def grow(self) -> None:
         """Read what has been added. It doesn't wait when somebody is at it."""
-        if self.reading or self._stopped or not self.index.complete or not self._lock.acquire(blocking=False):
+        if self.reading or self.stopped or not self.index.complete or not self._lock.acquire(blocking=False):
             return
         try:
             if self._growing is None:
@@ -122,7 +122,7 @@ class Talk:
                 self.index = Index(recording.protocol)
                 self._size = self._size_now()
                 events = iter(self._events(recording))
-                while (batch := list(islice(events, BATCH))) and not self._stopped and self.index.complete:
+                while (batch := list(islice(events, BATCH))) and not self.stopped and self.index.complete:
                     for event in batch:
                         self.index.feed(event)
                     self.version += 1
@@ -149,7 +149,7 @@ class Talk:
         self._files += [file for file in files_of(self.name) if file.path not in known]
         events = 0
         for file in self._files:
-            while Path(file.path).stat().st_size > file.taken and not self._stopped:
+            while Path(file.path).stat().st_size > file.taken and not self.stopped:
                 for event in growing.take(file):
                     self.index.feed(event)
                     events += 1
@@ -172,7 +172,7 @@ class Talk:
         scan = Scan(query.texts) if query.texts else None
         known = self.index.exchange_rows
         for number, exchange in enumerate(exchanges(open_recording(self.name), scan=scan)):
-            if self._filters != mine or self._stopped:
+            if self._filters != mine or self.stopped:
                 raise RawlogError("another filter was asked for meanwhile")
             if number >= len(known) and not self.index.complete:
                 return
