@@ -320,6 +320,24 @@ def test_the_oldest_handshake_is_ended_but_no_young_one() -> None:
     assert places.begin(guests[3], ended.append)
 
 
+def test_who_held_a_place_too_long_loses_all_and_waits() -> None:
+    loop = ModelLoop()
+    places = Handshakes(loop, 3)  # type: ignore[arg-type]
+    here = door(Bounds(), Tally(1), [])
+    ended: list[str] = []
+    bad, other = [Guest(here, "192.0.2.1") for _ in range(3)], Guest(here, "192.0.2.2")
+    for guest in bad:
+        assert places.begin(guest, ended.append)
+    loop.advance(admission.GRACE)
+    assert places.begin(other, ended.append)
+    assert len(ended) == 3
+    assert not places.begin(bad[0], ended.append)
+    loop.advance(admission.PENALTY)
+    assert not places.begin(bad[0], ended.append)
+    loop.advance(1)
+    assert places.begin(bad[0], ended.append)
+
+
 def test_an_address_has_few_handshakes_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "RATES_LIMIT", 2)
     loop = ModelLoop()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.engine.tally import Tally
 from rawlog.events import Direction
 from rawlog.formats.base import Encoder
 from rawlog.formats.dovecot import PairEncoder
@@ -18,7 +19,10 @@ from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.keeper import Order
 from rawlog.recorder.naming import Opened, open_pair, stamped_stems
 from rawlog.recorder.recorder import Recorder
+from rawlog.recorder.room import Rooms, Totals
+from rawlog.recorder.sinks import FileSink
 from rawlog.settings.options import parse_options
+from rawlog.settings.values import Space
 from rawlog.settings.variables import Template
 from rawlog.taps.target import OF_A_USER, HomeTarget, Target
 from tests.support.places import acting_as, shared_directory
@@ -283,3 +287,33 @@ def test_it_is_known_which_variables_take_a_login() -> None:
     for text, waits in [("/r/%u", True), ("/r/%{auth_domain}", True), ("%h", True), ("/r/%s/%p/%l", False)]:
         assert Target(Template(text), PairEncoder, flusher=flusher, report=print).needs_user is waits  # type: ignore[arg-type]
     assert {"user", "home"} <= OF_A_USER
+
+
+def test_what_seals_a_file_is_what_says_how_long_it_is(tmp_path: Path) -> None:
+    """Room is counted by the sinks that write: a seal writes past those that were opened."""
+
+    class Sealing:
+        def over(self, sinks: dict[Direction, FileSink]) -> dict[Direction, FileSink]:
+            return {direction: FileSink(os.dup(sink.fd), "sealed") for direction, sink in sinks.items()}
+
+    counted = Tally(1, exact=False).take()
+    assert counted is not None
+    rooms = Rooms(100_000, Space(), counted, Totals(), lambda: None)
+    target = Target(
+        Template(f"{tmp_path}/%u"),
+        lambda: PairEncoder(stamps=False),
+        create=True,
+        flusher=Flusher(Timers().call_later),
+        report=print,
+        rooms=rooms,
+        seal=Sealing(),  # type: ignore[arg-type]
+    )
+    answers: list[object] = []
+    target.open({"user": "bob"}, AT, "1", answers.append)
+    assert isinstance(answers[0], tuple)
+    recorder = answers[0][0]
+    for _ in range(12):
+        recorder.chunk(AT, Direction.IN, b"x" * 10_000)
+        recorder.flush()
+    assert not recorder.healthy
+    assert 70_000 <= recorder.stats.recorded[Direction.IN] <= 100_000

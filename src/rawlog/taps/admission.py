@@ -27,6 +27,8 @@ GRACE = 1.0
 """Seconds that a handshake may take even when others wait for its place: two round trips around the earth and more."""
 RATE, BURST = 10.0, 20
 """Handshakes of one address a second, and at once, in each worker (security.md 6.2)."""
+PENALTY = 10.0
+"""Seconds without a handshake for an address that held a place until others had to wait for it."""
 RATES_LIMIT = 10_000
 """Addresses of which that is remembered; the one that was silent longest is forgotten."""
 IPV6_BITS = 64
@@ -76,12 +78,16 @@ class Handshakes:
         if not self.has_room():
             return False
         if self._limit is not None and len(self._under_way) >= self._limit:
-            oldest = next(iter(self._under_way))
-            since, give_up = self._under_way[oldest]
-            self.over(oldest)
-            give_up(f"client: its TLS handshake was not done within {now - since:.0f} s, and others waited")
+            self._evict(next(iter(self._under_way)).address, now)
         self._under_way[guest] = (now, evict)
         return True
+
+    def _evict(self, address: str, now: float) -> None:
+        """Take all places of an address away; it does not get another one for a while."""
+        self._rates[address] = (-PENALTY * RATE, now)
+        for guest in [guest for guest in self._under_way if guest.address == address]:
+            since, give_up = self._under_way.pop(guest)
+            give_up(f"client: its TLS handshake was not done within {now - since:.0f} s, and others waited")
 
     def has_room(self) -> bool:
         """Whether there is a place, or one that is held too long."""

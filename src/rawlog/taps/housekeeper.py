@@ -82,11 +82,10 @@ class Housekeeping:
             os._exit(code)
 
     def end(self) -> None:
-        """End it, at any moment: what it removes it removes one by one."""
+        """End it, at any moment: what it removes it removes one by one. Nobody waits, it may hang in a file system."""
         if self.pid:
             with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGTERM)
-                os.waitpid(self.pid, 0)
             self.pid = 0
 
     def ended(self, pid: int) -> bool:

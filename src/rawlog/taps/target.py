@@ -89,9 +89,9 @@ class Target:
             self._not_recorded(opened)
             return opened
         limit = self._limit(opened) if self._limit else None
-        if self._rooms is not None:
-            limit = self._rooms.limit(limit or Limit(0), opened.path, opened.sinks, own=own)
         sinks = self._seal.over(opened.sinks) if self._seal else opened.sinks
+        if self._rooms is not None:
+            limit = self._rooms.limit(limit or Limit(0), opened.path, sinks, own=own)
         recorder = Recorder(self._encoder(), sinks, name=name, report=self._report, flusher=self._flusher, limit=limit)
         return recorder, opened.path
 
