@@ -25,14 +25,14 @@ LARGE = 16 << 10
 class Buffer:
     """Pieces on their way to one sink."""
 
-    __slots__ = ("_held", "_pieces", "_room", "_shares", "sink", "size")
+    __slots__ = ("_held", "_pieces", "_until_full", "_shares", "sink", "size")
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.size = 0
         self._pieces: list[bytes] = []
         self._shares: list[tuple[Direction, int]] = []
-        self._room: Callable[[], int] | None = getattr(sink, "room", None)  # of sinks that like to be given so much
+        self._until_full: Callable[[], int] | None = getattr(sink, "until_full", None)  # of sealed files
         self._held: dict[Direction, int] = {}  # what an encoder keeps back until its line is complete
 
     def put(self, encoded: bytes, direction: Direction, share: int) -> bool:
@@ -43,8 +43,8 @@ class Buffer:
         self._pieces.append(encoded)
         self._shares.append((direction, share + self._held.pop(direction, 0)))
         self.size += len(encoded)
-        if self._room is not None:
-            return self.size >= self._room()
+        if self._until_full is not None:
+            return self.size >= self._until_full()
         return self.size >= FULL or len(encoded) >= LARGE
 
     def write(self) -> None:

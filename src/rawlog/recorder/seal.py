@@ -68,6 +68,10 @@ class SealedSink(FileSink):
         self._end = 0  # where the next piece goes
         self._count = 0  # of pieces
 
+    def until_full(self) -> int:
+        """With so many bytes more a chunk is full and done: who waits for them saves sealing them twice."""
+        return CHUNK - len(self._part) + 1
+
     def write(self, *pieces: bytes) -> None:
         """As of any sink; what is taken can be read by a recipient from now on, whatever happens to this process."""
         keys = self._keys or self._start()
