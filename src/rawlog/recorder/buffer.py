@@ -25,7 +25,7 @@ LARGE = 16 << 10
 class Buffer:
     """Pieces on their way to one sink."""
 
-    __slots__ = ("_held", "_pieces", "_until_full", "_shares", "sink", "size")
+    __slots__ = ("_held", "_pieces", "_shares", "_until_full", "sink", "size")
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
