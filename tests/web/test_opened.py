@@ -68,6 +68,25 @@ def test_a_conversation_between_both(tmp_path: Path) -> None:
     assert [item["text"] for item in found["items"]] == ["a1 IDLE", "+ idling", "DONE", "a1 OK done"]
 
 
+def test_a_literal_that_was_waited_for(tmp_path: Path) -> None:
+    events = talk(
+        (OUT, b"* PREAUTH ready\r\n"),
+        (IN, b"a1 APPEND x {5}\r\n"),
+        (OUT, b"+ OK\r\n"),
+        (IN, b"hello\r\n"),
+        (OUT, b"a1 OK done\r\n"),
+    )
+    items = Opened(tmp_path, events).open("APPEND")["items"]
+    assert [item.get("text", item.get("fold")) for item in items] == [
+        "a1 APPEND x {5}",
+        "+ OK",
+        "literal",
+        "",
+        "a1 OK done",
+    ]
+    assert items[2]["at"] == START + 3000
+
+
 def test_a_message_as_text(tmp_path: Path) -> None:
     here = Opened(tmp_path, small())
     body = here.body(here.open("FETCH")["items"][2])

@@ -94,30 +94,33 @@ def _items(
         reader = _Reader(index, stretches, direction, start, end)
         for body in index.bodies(direction, start, max(start, end)):
             yield from _lines(reader, body.start)
-            yield _Item(reader.time, direction, body.start, body.end, b"", body.kind)
+            yield _Item(reader.time(), direction, body.start, body.end, b"", body.kind)
             reader.skip(body.end)
         yield from _lines(reader, end)
 
 
 class _Reader:
-    """Reads one side from ``at`` on, without its secrets. ``time`` is that of the last bytes."""
+    """Reads one side from ``at`` on, without its secrets."""
 
     def __init__(self, index: Index, stretches: Stretches, direction: Direction, at: int, end: int) -> None:
         self.direction = direction
         self.at = at
-        self.time: int | None = None
         self._index = index
         self._stretches = stretches
         self._end = end
         self._chunks = stretches.read(direction, at, end)
         self._rest: Chunk | None = None
 
+    def time(self) -> int | None:
+        """That of the next byte."""
+        self._rest = self._rest or next(self._chunks, None)
+        return self._rest.at if self._rest else None
+
     def upto(self, stop: int) -> Iterator[Chunk]:
         """The bytes up to offset ``stop``."""
         while self.at < stop and (chunk := self._rest or next(self._chunks, None)) is not None:
             data = chunk.data[: stop - self.at]
             self._rest = Chunk(chunk.at, chunk.direction, chunk.data[len(data) :]) if data != chunk.data else None
-            self.time = chunk.at
             start, self.at = self.at, self.at + len(data)
             yield Chunk(chunk.at, chunk.direction, _masked(self._index, self.direction, start, data))
 

@@ -25,14 +25,14 @@ export class Talk {
     this.following = false;
     this.strip = new Strip((row) => this.jump(row));
     this.title = el("h1.said");
-    const downloads = el("details.menu", {}, el("summary", { title: "Download" }, "Download"), el("div", {},
+    this.downloads = el("details.menu", {}, el("summary", { title: "Download" }, "Download"), el("div", {},
       el("a", { href: `/api${this.path}/download?kind=masked`, download: "" }, "Without secrets", el("small", {}, "names and mail stay")),
       el("a", { href: `/api${this.path}/download?kind=pseudonyms`, download: "" }, "With pseudonyms", el("small", {}, "names, addresses and mail replaced"))));
     this.follows = el("button.chip", { type: "button", title: "Stay at the end (f)", "aria-pressed": "false", onclick: () => this.follow(!this.following) }, "follow");
     this.bar = bar({
       left: el("div.left", {}, iconButton("back", "Back to the list (Esc)", () => this.back()), this.title),
       filter: (q) => this.filter(q), text: this.q, hint: "Filter: command:FETCH latency>1s \"text\"", chips: CHIPS,
-      buttons: [this.follows, downloads, iconButton("clock", "Time of day, or since the start (r)", () => this.turn())],
+      buttons: [this.follows, this.downloads, iconButton("clock", "Time of day, or since the start (r)", () => this.turn())],
     });
     this.facts = el("dl.facts");
     this.scroller = new Scroller({
@@ -48,6 +48,7 @@ export class Talk {
 
   async begin() {
     this.scroller.element.focus();
+    this.element.addEventListener("click", (event) => { if (!event.target.closest("summary")) this.downloads.open = false; });
     try {
       this.fill(await ask(this.path));
       if (this.q) await this.filter(this.q, true);
