@@ -43,6 +43,7 @@ rawlog_workers = 1
 rawlog_min_free_space = 0
 rawlog_max_total_size = unlimited
 disable_plaintext_auth = no
+rawlog_unlimited_networks = 127.0.0.1
 rawlog_dir = @DIRECTORY@/raw
 service imap-login {
   inet_listener imap {
@@ -164,7 +165,8 @@ class Soak:
     def _tell(self, sizes: Sequence[tuple[int, int]], disk: Disk, seconds: float) -> None:
         verdict = self.judge.verdict
         idle, early, late = sizes[0], sizes[1], sizes[-1]
-        slope = (statistics.median(k for _, k in sizes[-30:-1]) - statistics.median(k for _, k in sizes[1:31])) / 1024
+        tenth = max(1, len(sizes) // 10)
+        course = [statistics.median(k for _, k in sizes[at : at + tenth]) / 1024 for at in range(1, len(sizes), tenth)]
         print(f"conversations          {self.count}, {self.count / seconds:.0f} a second, {self.bytes / 1e6:.0f} MB")
         print(f"broken                 {len(self.problems)}")
         print(f"recordings compared    {verdict.complete + verdict.gaps}, {verdict.cut} of clients gone in the middle")
@@ -178,7 +180,7 @@ class Soak:
             "resident MiB           "
             f"{idle[1] / 1024:.1f} idle, {early[1] / 1024:.1f} early, {late[1] / 1024:.1f} at last"
         )
-        print(f"growth under load      {slope:+.1f} MiB in {seconds * (1 - WARM):.0f} s")
+        print(f"resident, in tenths    {' '.join(f'{mib:.1f}' for mib in course[:10])}")
         cuts = statistics.quantiles(self.added or [0, 0], n=100)
         print(f"added latency          p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms of {len(self.added)} commands")
         self.problems += verdict.wrong
@@ -194,7 +196,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=3, help="of the first part (%(default)s)")
     parser.add_argument("--faults", type=float, default=15, help="seconds between full disks; 0: none (%(default)s)")
     parser.add_argument("--clients", type=int, default=40, help="at the same time (%(default)s)")
-    parser.add_argument("--strangers", type=int, default=2000, help="of the second part (%(default)s)")
+    parser.add_argument("--strangers", type=int, default=5000, help="of the second part (%(default)s)")
     parser.add_argument("--kills", type=int, default=50, help="of the third part (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import resource
 import signal
 import socket
 import ssl
@@ -27,14 +28,17 @@ LATE, KEPT = 0.2, 64 * 1024
 
 
 def flood(gateway: Serving, context: ssl.SSLContext, connections: int) -> list[str]:
-    """The second part: logins while strangers hold connections and never finish their handshakes."""
+    """The second part: logins of listed clients while strangers from 40 addresses hold connections and never finish
+    their handshakes, or their first line."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, connections + 2000), hard))
     problems: list[str] = []
     strangers: list[socket.socket] = []
     refused = 0
     for number in range(connections):
         stranger = socket.socket()
         stranger.settimeout(5)
-        stranger.bind((f"127.0.{number % 200}.{2 + number // 200 % 250}", 0))
+        stranger.bind((f"127.0.1.{1 + number % 40}", 0))
         try:
             stranger.connect(("127.0.0.1", gateway.ports["imaps" if number % 2 else "imap"]))
             stranger.sendall(b"\x16\x03\x01\x00" if number % 2 else b"a CAPA")

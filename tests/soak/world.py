@@ -134,7 +134,7 @@ def _expect(peer: socket.socket, answer: bytes, talk: Talk) -> None:
 class Disk:
     """A small file system of its own, which gets full now and then; without root a directory that never does."""
 
-    def __init__(self, path: Path, size: str = "160m") -> None:
+    def __init__(self, path: Path, size: str = "1g") -> None:
         self.path = path
         self.mounted = os.geteuid() == 0 and _runs(
             ["mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "soak", path]
@@ -145,7 +145,7 @@ class Disk:
     def torment(self, every: float, lasting: float) -> Callable[[], None]:
         """Fills it every so many seconds, 0: never, in a thread; what is returned ends that."""
         threads = [threading.Thread(target=self._torment, args=(every, lasting)), threading.Thread(target=self._watch)]
-        threads = threads if self.mounted and every else []
+        threads = threads[not every :] if self.mounted else []
         for thread in threads:
             thread.start()
 
@@ -174,7 +174,7 @@ class Disk:
                 end = time.monotonic() + lasting
                 while time.monotonic() < end and not self._stopped.wait(0.01):
                     with contextlib.suppress(OSError):  # full: again, for others make room
-                        file.write(bytes(1 << 20))
+                        file.write(bytes(16 << 20))
             ballast.unlink(missing_ok=True)
 
     def was_full(self, begun: float, ended: float) -> bool:
