@@ -233,3 +233,21 @@ def test_an_encoder_that_fails_from_the_nth_call_on(
             record = gateway.record()
             assert any("the encoder failed" in line for line in gateway.told())
             assert peer.received.startswith(record.out)
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_with_strict_nothing_goes_on_that_is_not_recorded(
+    server: FakeServer, tmp_path: Path, disk: Disk, error: int
+) -> None:
+    with to(server, tmp_path, change=lambda words: words.update(on_error="strict")) as gateway:
+        peer = begin(gateway)
+        echo(peer, b"b", 3000)
+        disk.error = error
+        peer.send(b"c ECHO 100\r\n")
+        assert peer.rest().startswith(b"* BYE [UNAVAILABLE]")
+        gateway.idle()
+        assert b"c ECHO" not in server.peers[-1].received
+        with gateway.dial() as again:  # nobody else is let in either
+            assert b"c ECHO" not in again.rest()
+        disk.error = None
+        leave(begin(gateway))
