@@ -32,6 +32,8 @@ from tests.support.peer import Peer
 SETTINGS = "rawlog_unlimited_networks = 127.0.0.1\n"
 ADDRESSES = 200
 PATIENCE = 20.0
+WARM_UP = 10.0
+"""Seconds of a flood before good clients are measured."""
 
 Flood = Callable[[int, int, Event], None]  # port, clients, until when
 
@@ -131,7 +133,7 @@ def flooded(flood: Flood | None, port: int, clients: int) -> Iterator[None]:
     over = multiprocessing.Event()
     process = multiprocessing.Process(target=flood or _nothing, args=(port, clients, over), daemon=True)
     process.start()
-    time.sleep(3.0 if flood else 0.5)
+    time.sleep(WARM_UP if flood else 0.5)
     try:
         yield
     finally:

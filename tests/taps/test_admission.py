@@ -165,8 +165,8 @@ def test_too_many_handshakes_at_the_first_byte_are_closed(tmp_path: Path, monkey
         eventually(lambda: not here.call(here.admission.handshakes.has_room))
         late.send(FIRST_BYTES)
         assert late.rest() == b""
-        eventually(here.ends)
-        assert "end='client: too many TLS handshakes at once; refused (rawlog_max_handshakes)'" in here.ends()[0]
+        eventually(lambda: here.conversations() == 2)
+        assert here.lines == ["127.0.0.1: too many TLS handshakes at once; refused (rawlog_max_handshakes)"]
         silent.close()
         slow.close()
         eventually(lambda: here.conversations() == 0)

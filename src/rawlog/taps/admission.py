@@ -27,7 +27,7 @@ GRACE = 1.0
 """Seconds that a handshake may take even when others wait for its place: two round trips around the earth and more."""
 RATE, BURST = 10.0, 20
 """Handshakes of one address a second, and at once, in each worker (security.md 6.2)."""
-PENALTY = 10.0
+PENALTY = 60.0
 """Seconds without a handshake for an address that held a place until others had to wait for it."""
 RATES_LIMIT = 10_000
 """Addresses of which that is remembered; the one that was silent longest is forgotten."""

@@ -100,6 +100,7 @@ class Conversation:
         self._upgrade: Upgrade | None = None
         self._files: list[str] = []
         self._over = False
+        self._counted = False  # among the refused, of whom the log has one line for all
         self._implicit_tls = implicit_tls
         self._dialect = dialect_for(service.protocol)
         refusal = self._dialect.refusal("The conversation can't be recorded at the moment")
@@ -221,6 +222,7 @@ class Conversation:
     def _speaks(self) -> str:
         """The client begins its handshake: from here on it is worth a connection to the server."""
         if refusal := self._guest.begin_handshake(self.abort):
+            self._counted = True
             return refusal
         self._connect()
         return ""
@@ -341,7 +343,8 @@ class Conversation:
             nonlocal waiting
             waiting -= 1
             if not waiting:
-                self._report(self._summary(reason))
+                if not self._counted:
+                    self._report(self._summary(reason))
                 self._forget()
                 self._on_end(self)
 
