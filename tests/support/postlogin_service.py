@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,11 +35,12 @@ def place(server: DovecotServer) -> Path:
 
 
 def last(server: DovecotServer, ending: bytes) -> tuple[bytes, bytes]:
-    """The last recording, when what the server said ends so."""
+    """The recording of the last login, when what the server said ends so. Its files are made after the answer."""
 
     def look() -> tuple[bytes, bytes] | None:
-        found = sorted(place(server).glob("*.in"), key=lambda path: path.stat().st_mtime_ns)
-        pair = (found[-1].read_bytes(), found[-1].with_suffix(".out").read_bytes()) if found else (b"", b"")
+        logins = re.findall(rf"Login: user=<{ALICE}>.* mpid=(\d+)", server.log())
+        found = list(place(server).glob(f"*-{logins[-1]}.out")) if logins else []
+        pair = (found[-1].with_suffix(".in").read_bytes(), found[-1].read_bytes()) if found else (b"", b"")
         return pair if pair[1].endswith(ending) else None
 
     pair = wait_until(look)
