@@ -83,14 +83,17 @@ def test_a_name_that_is_taken_gets_a_number_and_the_address_stands_in_front(home
     assert second.path == f"{first.path}.2"
 
 
-def test_a_directory_is_tried_before_the_home(home: Path) -> None:
+def test_a_directory_is_tried_when_there_is_nothing_in_the_home(home: Path) -> None:
     place = home / "elsewhere"
-    assert made(home, directory=str(place)).path.startswith(f"{home}/dovecot.rawlog/")
     place.mkdir()
     if ROOT:
         os.chown(place, NOBODY, NOBODY)
-    assert made(home, directory=str(place)).path.startswith(f"{place}/2")
+    assert made(home, directory=str(place)).path.startswith(f"{home}/dovecot.rawlog/")
     assert made("", directory=str(place)).path.startswith(f"{place}/2")
+    for path in (home / "dovecot.rawlog").iterdir():
+        path.unlink()
+    (home / "dovecot.rawlog").rmdir()
+    assert made(home, directory=str(place)).path.startswith(f"{place}/2")
 
 
 def test_a_directory_alone_that_is_missing_is_expected(home: Path) -> None:
@@ -99,11 +102,12 @@ def test_a_directory_alone_that_is_missing_is_expected(home: Path) -> None:
     assert answer.reason.startswith(f"{home}/gone: no such directory")
 
 
-def test_a_directory_that_can_not_be_used_is_told_and_the_home_does_not_hide_it(home: Path) -> None:
-    (home / "file").touch()
-    answer = refused(home, directory=f"{home}/file")
+def test_a_home_that_can_not_be_used_is_told_and_the_directory_does_not_hide_it(home: Path) -> None:
+    (home / "dovecot.rawlog").rename(home / "elsewhere")
+    (home / "dovecot.rawlog").touch()
+    answer = refused(home, directory=f"{home}/elsewhere")
     assert not answer.expected
-    assert answer.reason.startswith(f"{home}/file is not a directory")
+    assert answer.reason.startswith(f"{home}/dovecot.rawlog is not a directory")
 
 
 def test_one_direction_is_one_file(home: Path) -> None:

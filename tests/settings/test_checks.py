@@ -129,3 +129,11 @@ def test_an_unreadable_file_of_authorities_is_found(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"f:3: ssl_client_ca_file: /no/ca.pem: No such file"):
         loads(text + "protocol imap { rawlog_backend = imaps://h }", "f")
     assert loads(text + "protocol imap { rawlog_backend = imap://localhost }", "f").warnings == ()
+
+
+def test_rawlog_dir_means_something_where_mail_processes_ask() -> None:
+    asked = "service postlogin {\n  executable = script-login rawlog\n  unix_listener postlogin {\n  }\n}\n"
+    warnings = loads("rawlog_dir = /x/%u\nprotocol imap {\n  rawlog_dir = /y\n}\n" + asked, "f").warnings
+    assert [line for line in warnings if "rawlog_dir" in line] == [
+        "f:3: rawlog_dir: no gateway serves protocol imap: write rawlog_backend in protocol imap {"
+    ]

@@ -90,9 +90,20 @@ def test_who_has_the_directory_is_recorded_there(home: Path) -> None:
         talk(gateway)  # the gateway serves beside it
 
 
-def test_who_has_none_keeps_the_own_descriptor(home: Path) -> None:
+def test_who_has_none_is_recorded_in_rawlog_dir(home: Path) -> None:
     shutil.rmtree(home / "dovecot.rawlog")
     with serving() as gateway:
+        user, server = log_in(gateway, home)
+        exchange(user, server)
+        user.close()
+        server.close()
+        found = eventually(lambda: [p for p in (gateway.directory / "raw").glob("*.in") if p.stat().st_size])
+        assert found[0].read_bytes() == b"b NOOP\r\n"
+
+
+def test_who_has_none_keeps_the_own_descriptor(home: Path) -> None:
+    shutil.rmtree(home / "dovecot.rawlog")
+    with serving("rawlog_dir =\n") as gateway:
         user, server = log_in(gateway, home)
         gateway.process.send_signal(signal.SIGTERM)
         assert gateway.process.wait(SECONDS) == 0

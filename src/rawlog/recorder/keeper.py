@@ -48,8 +48,8 @@ class Order(NamedTuple):
 
     ``home`` is absolute (behind a chroot: with it in front); ``pid`` is that of the mail process, ``at`` the beginning
     in microseconds since the epoch, ``address`` is for ``-I``, else empty. ``promise``: say it before they are made.
-    ``behind`` is what the names end with. ``directory``: an absolute path that is tried before the home, and links in
-    it may be followed as in any ``rawlog_dir``; either may be empty.
+    ``behind`` is what the names end with. ``directory``: an absolute path that is tried when there is nothing in the
+    home, and links in it may be followed as in any ``rawlog_dir``; either may be empty.
     """
 
     home: str
@@ -66,7 +66,7 @@ class Order(NamedTuple):
     @property
     def place(self) -> str:
         """What may be slow, for who waits: the same for the same directories."""
-        return f"{self.directory} or {self.home}" if self.directory else self.home
+        return " or ".join(place for place in (self.home, self.directory) if place)
 
 
 NO, PROMISE, FILES, EXPECTED = b"-", b"~", b"+", b"?"
@@ -185,20 +185,20 @@ def _message(word: bytes, number: int, *texts: str) -> bytes:
 
 
 def carry_out(order: Order, promise: Callable[[], object]) -> Opened | NotRecorded:
-    """Makes the files in the order's directory or in its user's home, as that user, or says why not.
+    """Makes the files in the home of the order's user or in its directory, as that user, or says why not.
 
     ``promise()`` is called when nothing is known to be in the way, before they are made.
     """
     home = f"{order.home.rstrip('/')}/{DIRECTORY}" if order.home else ""
-    refused = _refusal(order, order.directory or home)
+    refused = _refusal(order, home or order.directory)
     if refused:
         return refused
     try:
         with acting_as(order.uid, order.gid):
-            made = _make(order, order.directory, promise) if order.directory else None
-            if made is not None and not (home and isinstance(made, NotRecorded) and made.expected):
-                return made
-            return _make(order, home, promise, follow_last=False)
+            made = _make(order, home, promise, follow_last=False) if home else None
+            if made is None or (order.directory and isinstance(made, NotRecorded) and made.expected):
+                made = _make(order, order.directory, promise)
+            return made
     except PermissionError as error:
         where = shown(order.place)
         return NotRecorded(f"{where}: nobody may act as its user: {error}; the service needs all rights of root")

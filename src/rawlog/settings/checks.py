@@ -79,7 +79,8 @@ def _directories(configuration: Configuration, places: Places) -> Iterator[str]:
             raise place.error(
                 f"{name} = {value}: an LMTP conversation has no user: write a directory without %u, %n, %d, %h"
             )
-        if not (scope in plans if scope else plans):
+        asked_after_logins = name == "rawlog_dir" and configuration.postlogins()
+        if not (scope in plans if scope else plans or asked_after_logins):
             served = f"protocol {scope}" if scope else "any protocol"
             yield f"{place}: {name}: no gateway serves {served}: write rawlog_backend in protocol {scope or 'X'} {{"
 

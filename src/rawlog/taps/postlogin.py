@@ -58,7 +58,7 @@ class PostLoginOptions(NamedTuple):
     where Dovecot runs without root; anybody else whom the socket's mode lets in is recorded as that user only.
     ``limit`` gives the limits of a recording by its files. ``unbreakable``: a holder keeps the conversations, so that
     they outlive who relays them (``rawlog_relay``). ``seal``: recordings are sealed with it. ``directory``: where to
-    record before the home is looked at (``rawlog_dir``).
+    record when there is nothing in the home (``rawlog_dir``).
     """
 
     written: RawlogOptions | None
@@ -166,7 +166,7 @@ class PostLogin:
         if visitor.cut or len(visitor.fds) != 1:
             return NotRecorded(f"{len(visitor.fds)} descriptors came with the request; raise the limit of open files")
         order = Order(
-            home=request.home,
+            home="" if request.fields.get(DIRECTORY_FIELD) else request.home,
             uid=uid,
             gid=gid,
             pid=visitor.peer.pid,

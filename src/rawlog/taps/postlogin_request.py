@@ -26,8 +26,8 @@ LIMIT = 64 << 10
 _ESCAPED = re.compile(rb"\x01(.)", re.DOTALL)
 _MEANS = {b"0": b"\0", b"1": b"\1", b"t": b"\t", b"r": b"\r", b"n": b"\n"}
 DIRECTORY_FIELD = "rawlog_postlogin_dir"
-"""The field of userdb that takes the place of ``rawlog_dir`` for one user, and empty switches it off. It is not called
-``rawlog_dir``, for that would make Dovecot's mail process record as well."""
+"""The field of userdb that says where one user is recorded, without a look at the home; empty: in the home only. It is
+not called ``rawlog_dir``, for that would make Dovecot's mail process record as well."""
 SCRIPT_LOGIN = b"script-login"
 DROPIN = b"rawlog-dropin"
 
