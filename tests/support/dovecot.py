@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from rawlog.demo.certificate import write_certificates
@@ -306,13 +306,15 @@ class DovecotServer:
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody has now, below those that the kernel gives to connections.
 
-    Chosen at random: the other test processes choose theirs at the same time.
+    Chosen at random: the other test processes choose theirs at the same time. Nobody is connected to: what listens
+    there may count its visitors.
     """
     ports: list[int] = []
     while len(ports) < count:
         port = random.randrange(10_000, 32_000)
-        with socket.socket() as probe:
-            if port not in ports and probe.connect_ex(("127.0.0.1", port)) != 0:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in ports:
                 ports.append(port)
     return ports
 
