@@ -169,9 +169,13 @@ def test_listeners_are_found_among_what_was_inherited() -> None:
     listener.listen()
 
     def places() -> None:
-        os.dup2(listener.fileno(), 40)
-        os.dup2(listener.fileno(), 9)
-        os.dup2(left.fileno(), 8)
+        os.dup2(listener.fileno(), 240)  # out of the way first: their own numbers may be those that are wanted
+        os.dup2(left.fileno(), 208)
+        os.dup2(240, 40)
+        os.dup2(240, 9)
+        os.dup2(208, 8)
+        os.close(240)
+        os.close(208)
         for fd in (8, 9, 40):
             os.set_inheritable(fd, True)
 
