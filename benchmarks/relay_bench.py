@@ -22,9 +22,10 @@ from collections.abc import Callable
 
 import trustme
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import Limits, Relay
+from rawlog.engine.relay import Relay
 
 KINDS = ("plain", "tls client", "tls both")
 

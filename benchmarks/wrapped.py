@@ -16,8 +16,8 @@ from pathlib import Path
 
 from benchmarks.support import memory_directory
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import Limits
 from rawlog.events import Direction
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.flusher import Flusher

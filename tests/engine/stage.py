@@ -14,7 +14,6 @@ import trustme
 
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import Relay
 from rawlog.events import Direction
 
 TIME_LIMIT = 20.0
@@ -117,14 +116,21 @@ class Peer(threading.Thread):
 
 @dataclass
 class Talk:
-    """A relay between two peers, with what the tap on the client's leg saw and how it ended."""
+    """A relay between two peers, with what its tap saw and how it ended."""
 
     stage: Stage
-    relay: Relay
+    relay: Any
     client: socket.socket
     server: socket.socket
     tapped: list[tuple[Direction, bytes]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+
+    def tap(self, at: int, direction: Direction, data: bytes) -> None:
+        self.tapped.append((direction, data))
+
+    def end(self, reason: str) -> None:
+        self.reasons.append(reason)
+        self.stage.loop.stop()
 
     def seen(self, direction: Direction) -> bytes:
         return b"".join(data for way, data in self.tapped if way is direction)

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
 from rawlog.engine.poller import SelectorPoller
-from rawlog.engine.relay import Limits
 from rawlog.events import Direction
 from tests.engine.peers import Actor, TlsPeer, duplex, read_all, secure, stream
 from tests.engine.stage import Certificates, MakeTalk, Stage, Talk

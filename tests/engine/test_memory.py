@@ -7,8 +7,8 @@ import ctypes
 import pytest
 
 from rawlog.engine import memory
+from rawlog.engine.bounds import READ_MAX
 from rawlog.engine.memory import READ_MAX_KEPT, keep_freed_memory
-from rawlog.engine.wire import READ_MAX
 
 
 class Libc:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.flow import Flow
 from rawlog.engine.leg import Leg
-from rawlog.engine.relay import Limits, Relay
+from rawlog.engine.relay import Relay
 from rawlog.engine.wire import Wire
 from rawlog.events import Direction
 from tests.engine.peers import end_of, read_all, reset, secure
@@ -23,50 +24,50 @@ MakeTalk = Callable[..., Talk]
 # -- a conversation ---------------------------------------------------------------------------------------------------
 
 
-def test_bytes_go_both_ways_and_are_tapped_in_order(talk: Talk) -> None:
+def test_bytes_go_both_ways_and_are_tapped_in_order(any_talk: Talk) -> None:
     def play() -> None:
         for n in range(20):
-            talk.client.sendall(b"%d NOOP\r\n" % n)
-            assert talk.server.recv(100) == b"%d NOOP\r\n" % n
-            talk.server.sendall(b"%d OK\r\n" % n)
-            assert talk.client.recv(100) == b"%d OK\r\n" % n
-        talk.client.close()
-        talk.server.close()
+            any_talk.client.sendall(b"%d NOOP\r\n" % n)
+            assert any_talk.server.recv(100) == b"%d NOOP\r\n" % n
+            any_talk.server.sendall(b"%d OK\r\n" % n)
+            assert any_talk.client.recv(100) == b"%d OK\r\n" % n
+        any_talk.client.close()
+        any_talk.server.close()
 
-    playing = talk.stage.peer(play)
-    talk.run()
+    playing = any_talk.stage.peer(play)
+    any_talk.run()
     playing.result()
     expected = [event for n in range(20) for event in ((IN, b"%d NOOP\r\n" % n), (OUT, b"%d OK\r\n" % n))]
-    assert talk.tapped == expected
-    assert talk.relay.undelivered == {IN: 0, OUT: 0}
-    assert talk.relay.forwarded == {way: len(talk.seen(way)) for way in (IN, OUT)}
+    assert any_talk.tapped == expected
+    assert any_talk.relay.undelivered == {IN: 0, OUT: 0}
+    assert any_talk.relay.forwarded == {way: len(any_talk.seen(way)) for way in (IN, OUT)}
 
 
 @pytest.mark.parametrize("first", ["client", "server"])
-def test_after_half_close_the_other_direction_goes_on(talk: Talk, first: str) -> None:
-    one, two = (talk.client, talk.server) if first == "client" else (talk.server, talk.client)
+def test_after_half_close_the_other_direction_goes_on(any_talk: Talk, first: str) -> None:
+    one, two = (any_talk.client, any_talk.server) if first == "client" else (any_talk.server, any_talk.client)
     data = os.urandom(3_000_000)
 
     def play() -> tuple[bytes, bytes]:
         one.sendall(b"the last of mine")
         end_of(one)
         got = read_all(two)
-        sending = talk.stage.peer(lambda: (two.sendall(data), end_of(two)))
+        sending = any_talk.stage.peer(lambda: (two.sendall(data), end_of(two)))
         answer = read_all(one)
         sending.result()
         return got, answer
 
-    playing = talk.stage.peer(play)
-    assert talk.run() == f"{first} closed"
+    playing = any_talk.stage.peer(play)
+    assert any_talk.run() == f"{first} closed"
     assert playing.result() == (b"the last of mine", data)
-    assert talk.seen(IN if first == "client" else OUT) == b"the last of mine"
-    assert talk.seen(OUT if first == "client" else IN) == data
+    assert any_talk.seen(IN if first == "client" else OUT) == b"the last of mine"
+    assert any_talk.seen(OUT if first == "client" else IN) == data
 
 
 @pytest.mark.parametrize("closer", ["client", "server"])
-def test_a_slow_reader_gets_all_after_the_other_side_closed(talk: Talk, closer: str) -> None:
+def test_a_slow_reader_gets_all_after_the_other_side_closed(any_talk: Talk, closer: str) -> None:
     """Dovecot's own relay drops the unsent tail here."""
-    one, two = (talk.client, talk.server) if closer == "client" else (talk.server, talk.client)
+    one, two = (any_talk.client, any_talk.server) if closer == "client" else (any_talk.server, any_talk.client)
     data = os.urandom(8_000_000)
 
     def send() -> None:
@@ -81,16 +82,16 @@ def test_a_slow_reader_gets_all_after_the_other_side_closed(talk: Talk, closer: 
         two.close()
         return got
 
-    sending, reading = talk.stage.peer(send), talk.stage.peer(read)
-    assert talk.run() == f"{closer} closed"
+    sending, reading = any_talk.stage.peer(send), any_talk.stage.peer(read)
+    assert any_talk.run() == f"{closer} closed"
     assert reading.result() == data
     sending.result()
-    assert talk.relay.undelivered == {IN: 0, OUT: 0}
+    assert any_talk.relay.undelivered == {IN: 0, OUT: 0}
 
 
-def test_what_came_before_a_reset_arrives_though_writing_fails(make_talk: MakeTalk) -> None:
+def test_what_came_before_a_reset_arrives_though_writing_fails(make_any_talk: MakeTalk) -> None:
     """The server answers and closes with bytes unread, which resets; the client is slow, and still talks."""
-    talk = make_talk()
+    talk = make_any_talk()
     talk.relay.start()
     answer = os.urandom(300_000)
     watch = Wire(talk.stage.loop, talk.server.dup())
@@ -120,8 +121,8 @@ def test_what_came_before_a_reset_arrives_though_writing_fails(make_talk: MakeTa
     assert asking.result() == answer
 
 
-def test_a_reset_is_passed_on_behind_what_came_before_it(make_talk: MakeTalk) -> None:
-    talk = make_talk()
+def test_a_reset_is_passed_on_behind_what_came_before_it(make_any_talk: MakeTalk) -> None:
+    talk = make_any_talk()
     talk.relay.start()
     talk.client.sendall(b"last words")
     reset(talk.client)
@@ -165,8 +166,8 @@ def test_tls_that_is_cut_off_is_told_and_passed_on_as_cut(make_talk: MakeTalk, c
 # -- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_after_a_half_close_the_drain_limit_ends_a_silent_side(make_talk: MakeTalk) -> None:
-    talk = make_talk(limits=Limits(drain=0.05))
+def test_after_a_half_close_the_drain_limit_ends_a_silent_side(make_any_talk: MakeTalk) -> None:
+    talk = make_any_talk(limits=Limits(drain=0.05))
     talk.relay.start()
     talk.client.shutdown(socket.SHUT_WR)
     assert talk.run() == "client closed; drain limit of 0.05 s reached"
@@ -174,8 +175,8 @@ def test_after_a_half_close_the_drain_limit_ends_a_silent_side(make_talk: MakeTa
     assert talk.client.recv(1) == b""
 
 
-def test_the_drain_limit_counts_from_the_last_byte(make_talk: MakeTalk) -> None:
-    talk = make_talk(limits=Limits(drain=0.1))
+def test_the_drain_limit_counts_from_the_last_byte(make_any_talk: MakeTalk) -> None:
+    talk = make_any_talk(limits=Limits(drain=0.1))
     talk.relay.start()
 
     def serve() -> None:
@@ -298,8 +299,8 @@ def test_finish_waits_no_longer_than_the_drain_limit(make_talk: MakeTalk) -> Non
     assert talk.relay.undelivered[OUT] > 0
 
 
-def test_abort_resets_both(make_talk: MakeTalk) -> None:
-    talk = make_talk()
+def test_abort_resets_both(make_any_talk: MakeTalk) -> None:
+    talk = make_any_talk()
     talk.relay.start()
     talk.relay.abort("enough")
     talk.relay.abort("again")
@@ -325,8 +326,8 @@ def test_the_end_is_told_once_and_legs_are_closed_once(talk: Talk) -> None:
     assert talk.stage.errors == []
 
 
-def test_a_leg_that_failed_before_the_start_ends_the_relay(make_talk: MakeTalk) -> None:
-    talk = make_talk()
+def test_a_leg_that_failed_before_the_start_ends_the_relay(make_any_talk: MakeTalk) -> None:
+    talk = make_any_talk()
     reset(talk.client)
     talk.stage.pause(0.005)
     talk.relay.start()

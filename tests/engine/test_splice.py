@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.ledger import Journal, Ledger
 from rawlog.engine.loop import Loop
 from rawlog.engine.pipes import Pipe, Pool, open_pipe, why_not
-from rawlog.engine.relay import Limits
 from rawlog.engine.splice import Lane, SpliceRelay
 from rawlog.events import Direction
 

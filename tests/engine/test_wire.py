@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from rawlog.engine.wire import READ_AFTER_STALL, READ_FIRST, READ_MAX, Wire
+from rawlog.engine.bounds import READ_AFTER_STALL, READ_FIRST, READ_MAX
+from rawlog.engine.wire import Wire
 from tests.engine.stage import Stage
 
 

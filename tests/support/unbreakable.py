@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rawlog.engine.relay import Limits
+from rawlog.engine.bounds import Limits
 from rawlog.events import Direction
 from rawlog.taps.holder_process import start_holder
 from rawlog.taps.unbreakable_place import Card

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.pipes import Pipe, why_not
-from rawlog.engine.relay import Limits
 from rawlog.errors import FormatError
 from rawlog.events import Direction
 from rawlog.taps import holder_memory

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.ledger import Journal, Ledger
 from rawlog.engine.pipes import why_not
-from rawlog.engine.relay import Limits
 from rawlog.errors import FormatError
 from rawlog.taps.holder_memory import Memory
 from rawlog.taps.holder_process import rehearse

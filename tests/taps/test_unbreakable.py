@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.loop import Loop
 from rawlog.engine.pipes import why_not
-from rawlog.engine.relay import Limits
 from rawlog.events import Direction
 from rawlog.taps import unbreakable
 from rawlog.taps.holder import Holder

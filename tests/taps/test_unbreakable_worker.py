@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.ledger import DONE, LIVE, Journal, Ledger
 from rawlog.engine.pipes import Pipe, open_pipe, why_not
-from rawlog.engine.relay import Limits
 from rawlog.events import Direction
 from rawlog.taps.unbreakable_place import WITHDRAWN, Card, Place
 from rawlog.taps.unbreakable_worker import BUG, SILENT, SILENT_NOW, Worker, die

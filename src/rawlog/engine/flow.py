@@ -12,15 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rawlog.engine.bounds import LONG_STALL
 from rawlog.engine.leg import Leg, Tap
 from rawlog.engine.loop import Loop
 from rawlog.events import Direction
 
 Filter = Callable[[bytes], bytes]
 """Takes plain bytes read, returns what is to be forwarded (b'' for nothing)."""
-
-LONG_STALL = 0.1
-"""Seconds after which a stall is a slow reader's, not just a full socket in the middle of bulk."""
 
 
 class Flow:

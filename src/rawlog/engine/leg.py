@@ -15,9 +15,10 @@ from _socket import SocketType
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rawlog.engine.bounds import READ_FIRST
 from rawlog.engine.loop import Loop
-from rawlog.engine.sentences import LegError, os_sentence
-from rawlog.engine.wire import READ_FIRST, Wire
+from rawlog.engine.sentences import LegError, os_reason, os_sentence
+from rawlog.engine.wire import Wire
 from rawlog.events import Direction
 
 if TYPE_CHECKING:
@@ -318,11 +319,11 @@ class Leg(Wire):
     def _on_reset(self, error: OSError) -> None:
         if self._handshake is not None:
             self._tls_done(LegError(f"{self.name}: {os_sentence(error)}"))
-        self._fail(_os_reason(self.name, error))
+        self._fail(os_reason(self.name, error))
 
     def _on_send_error(self, error: OSError) -> None:
         if self.broken is None:
-            self.broken = _os_reason(self.name, error)
+            self.broken = os_reason(self.name, error)
             self.on_change()
 
     def _on_tls_error(self, sentence: str) -> None:
@@ -350,11 +351,3 @@ class Leg(Wire):
             super().close()
             self._tunnel = self.tap = None
             self.on_data = self.on_drained = self.on_change = self._on_tls = _nothing
-
-
-def _os_reason(name: str, error: OSError) -> str:
-    if error.errno == errno.ECONNRESET:
-        return f"{name} reset the connection"
-    if error.errno == errno.EPIPE:
-        return f"{name} closed"
-    return f"{name}: {os_sentence(error)}"

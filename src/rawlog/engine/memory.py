@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 
-from rawlog.engine.wire import READ_MAX
+from rawlog.engine.bounds import READ_MAX
 
 READ_MAX_KEPT = 240 << 10
 """Largest read, in bytes, where memory is kept: fifteen TLS records. One for each direction, with what TLS adds, stays

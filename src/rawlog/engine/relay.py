@@ -9,32 +9,12 @@ the other direction goes on, and the last close waits until the peer's kernel ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import NamedTuple
 
+from rawlog.engine.bounds import DEFAULT_LIMITS, LAST_LOOK, Limits
 from rawlog.engine.flow import Filter, Flow
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop, Timer
-from rawlog.engine.wire import READ_MAX
 from rawlog.events import Direction
-
-__all__ = ["Limits", "Relay"]
-
-_POLL = 0.05
-"""Seconds between two looks at whether the peer's kernel has taken the last bytes; nothing announces that."""
-
-
-class Limits(NamedTuple):
-    """Seconds and sizes of a relay, with the defaults of the house."""
-
-    drain: float = 60.0
-    """After one side has ended: seconds in which no byte moves before the other side is given up."""
-    stall: float = 300.0
-    """Seconds in which a peer takes no byte of what waits for it; Dovecot's output limit is the same."""
-    read_max: int = READ_MAX
-    """Largest read, and so the largest buffer per direction (bytes)."""
-
-
-DEFAULT_LIMITS = Limits()
 
 
 class _Filters(MutableMapping[Direction, Filter | None]):
@@ -198,7 +178,7 @@ class Relay:
         if self._done(self.client) and self._done(self.server):
             self._close()
         else:
-            self._poll_timer = self._loop.call_later(_POLL, self._close_if_done)
+            self._poll_timer = self._loop.call_later(LAST_LOOK, self._close_if_done)
 
     def _done(self, leg: Leg) -> bool:
         """True when closing ``leg`` loses nothing: a reset, or a close with unread bytes, throws away what was sent."""

@@ -99,6 +99,15 @@ def os_sentence(error: OSError) -> str:
     return f"{text}; check the connection to it"
 
 
+def os_reason(name: str, error: OSError) -> str:
+    """Why a conversation ended, when ``error`` was met at the leg of that name."""
+    if error.errno == errno.ECONNRESET:
+        return f"{name} reset the connection"
+    if error.errno == errno.EPIPE:
+        return f"{name} closed"
+    return f"{name}: {os_sentence(error)}"
+
+
 def handshake_sentence(error: ssl.SSLError, *, server_side: bool, host: str | None) -> str:
     """The sentence for a failed TLS handshake, without the name of the leg. ``host`` is the name we asked for."""
     import ssl  # who has such an error has loaded it

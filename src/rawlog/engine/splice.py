@@ -24,13 +24,14 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rawlog.engine.bounds import DEFAULT_LIMITS, Limits
 from rawlog.engine.flow import Flow
 from rawlog.engine.ledger import READ_MAX, Journal, Ledger
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.outbox import Outbox
 from rawlog.engine.pipes import NONBLOCK, Pipe, Pool
-from rawlog.engine.relay import DEFAULT_LIMITS, Limits, Relay
+from rawlog.engine.relay import Relay
 from rawlog.events import Direction
 
 __all__ = ["Lane", "PipeLeg", "SpliceRelay"]

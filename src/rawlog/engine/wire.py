@@ -9,38 +9,11 @@ from __future__ import annotations
 
 import _socket
 import contextlib
-import fcntl
-import sys
-import termios
 
+from rawlog.engine.bounds import READ_AFTER_STALL, READ_FIRST, READ_MAX
+from rawlog.engine.closing import is_tcp, reset_on_close, unacked_tcp
 from rawlog.engine.loop import HUP, READ, WRITE, Loop
 from rawlog.engine.outbox import Outbox
-
-READ_FIRST = 4096
-"""Bytes of the first read, and of reads on a quiet leg: room for most commands and answers."""
-READ_AFTER_STALL = 16384
-"""Bytes per read after the other leg stood still: a slow reader shall not pin large buffers."""
-READ_MAX = 131072
-"""Largest read: larger ones cost page faults, unless malloc was told to keep its memory (then 256 KiB is better)."""
-
-
-_TCP_FAMILIES = (_socket.AF_INET, _socket.AF_INET6)
-_LINGER_NOT = (1).to_bytes(4, sys.byteorder) + bytes(4)
-"""struct linger: on, for 0 seconds."""
-_TCP_CLOSE = 7
-"""State of a TCP connection that is dead (linux/tcp_states.h); its count of unacknowledged bytes then means nothing."""
-
-
-def _unacked_tcp(sock: _socket.socket) -> int:
-    if not hasattr(_socket, "TCP_INFO"):
-        return 0
-    try:
-        if sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
-            return 0
-        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
-    except OSError:
-        return 0
-    return int.from_bytes(answer, sys.byteorder)
 
 
 class Wire:
@@ -59,7 +32,7 @@ class Wire:
 
     def __init__(self, loop: Loop, sock: _socket.socket) -> None:
         sock.setblocking(False)
-        self._tcp = sock.family in _TCP_FAMILIES
+        self._tcp = is_tcp(sock)
         if self._tcp:
             with contextlib.suppress(OSError):  # a peer that is gone already; the first read tells
                 sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
@@ -186,7 +159,7 @@ class Wire:
         """
         if self.hard or self.closed or self._out.error is not None or not self._tcp:
             return 0
-        return _unacked_tcp(self._sock)
+        return unacked_tcp(self._sock)
 
     # -- ends ---------------------------------------------------------------------------------------------------------
 
@@ -198,7 +171,7 @@ class Wire:
         """Close with a reset, so that the peer does not take what it has for the whole."""
         if not self.closed:
             with contextlib.suppress(OSError):
-                self._sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _LINGER_NOT)
+                reset_on_close(self._sock)
             self.close()
 
     def close(self) -> None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.connect import Endpoint
 from rawlog.engine.loop import Loop
 from rawlog.engine.memory import keep_freed_memory
-from rawlog.engine.relay import Limits
 from rawlog.engine.tally import Share
 from rawlog.formats.base import Encoder
 from rawlog.formats.dovecot import PairEncoder

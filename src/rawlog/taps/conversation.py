@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from rawlog.dialogue.redact import Masker
+from rawlog.engine.bounds import DEFAULT_LIMITS, Limits
 from rawlog.engine.connect import Endpoint, connect
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
 from rawlog.engine.proxyprotocol import write_v1, write_v2
-from rawlog.engine.relay import DEFAULT_LIMITS, Limits, Relay
+from rawlog.engine.relay import Relay
 from rawlog.errors import ConfigError, RawlogError
 from rawlog.events import Direction
 from rawlog.protocols.framing import Framer

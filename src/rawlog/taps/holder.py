@@ -27,9 +27,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.ledger import DONE, Ledger
 from rawlog.engine.pipes import Pipe
-from rawlog.engine.relay import Limits
 from rawlog.recorder.descriptors import keep_only, receive
 from rawlog.taps.holder_memory import Memory
 from rawlog.taps.holder_renewal import SIGNALS, Rehearsal, renew

@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.pipes import Pipe
-from rawlog.engine.relay import Limits
 from rawlog.errors import FormatError
 from rawlog.taps.unbreakable_place import VERSION, Place
 

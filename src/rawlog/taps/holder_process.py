@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.confine import close_to_others
 from rawlog.engine.ledger import Journal, Ledger
-from rawlog.engine.relay import Limits
 from rawlog.errors import FormatError
 from rawlog.recorder.descriptors import keep_only
 from rawlog.taps.holder import Holder

@@ -12,8 +12,8 @@ from _socket import SocketType
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from rawlog.engine.bounds import DEFAULT_LIMITS, Limits
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import DEFAULT_LIMITS, Limits
 from rawlog.errors import FormatError
 from rawlog.events import Direction
 from rawlog.formats.dovecot import PairEncoder

@@ -14,9 +14,9 @@ import socket
 import stat
 from collections.abc import Callable
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.confine import confine_or_say
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import Limits
 from rawlog.engine.roles import reborn, relaying
 from rawlog.errors import RawlogError
 from rawlog.recorder.keeper import start_keepers

@@ -9,9 +9,10 @@ from __future__ import annotations
 from _socket import SocketType
 from collections.abc import Callable
 
+from rawlog.engine.bounds import DEFAULT_LIMITS, Limits
 from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import DEFAULT_LIMITS, Limits, Relay
+from rawlog.engine.relay import Relay
 from rawlog.events import Direction
 from rawlog.recorder.recorder import Recorder
 from rawlog.taps.postlogin_tap import PostLoginTap

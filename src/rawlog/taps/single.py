@@ -9,10 +9,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.connect import Endpoint, resolve, unix
 from rawlog.engine.loop import Loop
 from rawlog.engine.memory import keep_freed_memory
-from rawlog.engine.relay import Limits
 from rawlog.errors import ConfigError
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.protocols.registry import framer_for

@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.pipes import why_not
-from rawlog.engine.relay import Limits
 from rawlog.taps.holder_process import start_holder
 from rawlog.taps.unbreakable_place import MESSAGE, WITHDRAWN, Card
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from rawlog.engine.bounds import Limits
 from rawlog.engine.ledger import DONE, Journal, Ledger
 from rawlog.engine.loop import READ, Loop
 from rawlog.engine.pipes import Pipe, Pool
-from rawlog.engine.relay import Limits
 from rawlog.engine.splice import Lane, SpliceRelay
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.descriptors import receive
