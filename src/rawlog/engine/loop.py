@@ -9,7 +9,6 @@ and loses its descriptor; the loop and all other conversations go on.
 from __future__ import annotations
 
 import _socket  # the core of the module: all of it takes as long to load as the loop
-import contextlib
 import heapq
 import signal
 import time
@@ -104,8 +103,10 @@ class Loop:
         if self._handlers.pop(fd, None) is None:
             return
         self._gone.add(fd)
-        with contextlib.suppress(OSError):
+        try:
             self._poller.unregister(fd)
+        except OSError:  # it was closed before: then it has left the poller already
+            return
 
     # -- callbacks ----------------------------------------------------------------------------------------------------
 

@@ -198,7 +198,7 @@ class PlainRelay:
     def _movement(self) -> tuple[int, ...]:
         """Changes whenever a byte gets nearer to its goal; what is discarded does not count."""
         client, server = self._client, self._server
-        return client.moved + server.moved, client.on_the_way, server.on_the_way
+        return client.moved + server.moved, client.undelivered + client.unacked(), server.undelivered + server.unacked()
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

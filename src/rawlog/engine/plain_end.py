@@ -109,7 +109,7 @@ class End:
             self.deafen()
 
     def read(self) -> None:
-        """Read once, forward, then show it to the tap."""
+        """Read once, forward what the peer takes now, then show it."""
         size = self.size
         try:
             data = self.sock.recv(size)
@@ -119,34 +119,32 @@ class End:
             self.relay.reset(self, error)
             return
         got = len(data)
+        if got * 8 < size:
+            self.size = READ_FIRST
+        elif got == size:
+            self.size = min(size * 4, self.relay.read_max)
         if not got:
             self.relay.end(self)
-            return
-        if got == size:
-            self.size = min(size * 4, self.relay.read_max)
-        elif got * 8 < size:
-            self.size = READ_FIRST
-        if not self.dead:
-            self.forward(data, got)
+        elif not self.dead:
+            self.moved += got
+            failed = self.peer.take(data, got)
+            self.relay.show(self.direction, data)
+            if failed is not None:
+                self.relay.cut(self.peer, failed)
 
-    def forward(self, data: bytes, size: int) -> None:
-        """What was read goes to the peer, as far as it takes it now."""
-        peer, relay = self.peer, self.relay
-        failed = None
+    def take(self, data: bytes, size: int) -> OSError | None:
+        """Send it; what does not go now is the rest. Gives what sending failed with."""
         try:
-            sent = peer.sock.send(data)
+            sent = self.sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            sent, failed = size, error
-        self.moved += size
+            self.lost += size
+            return error
         if sent < size:
-            peer.rest = memoryview(data)[sent:]
-            relay.stalled(peer)
-        relay.show(self.direction, data)
-        if failed is not None:
-            peer.lost += size
-            relay.cut(peer, failed)
+            self.rest = memoryview(data)[sent:]
+            self.relay.stalled(self)
+        return None
 
     def flush(self) -> None:
         """Send more of the rest."""
@@ -215,11 +213,6 @@ class End:
         """Bytes, the last of those for here, that the kernel has not taken."""
         return self.lost + (len(self.rest) if self.rest else 0)
 
-    @property
-    def on_the_way(self) -> int:
-        """Bytes for here that the kernel, or the peer's kernel, does not have yet."""
-        return (len(self.rest) if self.rest else 0) + self.unacked()
-
     def unacked(self) -> int:
         """Bytes the kernel has accepted and the peer's kernel has not, where a close could lose them."""
         return 0 if self.broken or not is_tcp(self.sock) else unacked_tcp(self.sock)
@@ -241,7 +234,8 @@ class End:
 
     def close(self, *, hard: bool) -> None:
         """Close it, with a reset if ``hard``; the kernel goes on sending what it has accepted otherwise."""
-        self.deafen()
+        if self.mask >= 0:
+            self.deafen()
         self.drop()
         self.dead = True
         if hard:

@@ -66,7 +66,7 @@ class Door:
     @property
     def full(self) -> bool:
         """Whether more than all places are taken."""
-        return self.busy > self.places
+        return len(self._visitors) + self._relayed > self.places
 
     def open(self, listener: socket.socket) -> None:
         """Accept from a listening socket, which is ours from now on."""
@@ -78,7 +78,8 @@ class Door:
 
     def shut(self) -> None:
         """Accept no more; who came already is served."""
-        self._listen(False)
+        if self._listening:
+            self._listen(False)
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
@@ -93,14 +94,14 @@ class Door:
         """Places were taken, or have become free."""
         if self._accepting:
             return
-        self._listen(self.free > 0 and not self._resting)
+        wanted = self.free > 0 and not self._resting
+        if wanted != self._listening:
+            self._listen(wanted)
         self.on_change()
-        if not self.busy and (self.left == 0 or not self._listeners):
+        if not (self._visitors or self._relayed) and (self.left == 0 or not self._listeners):
             self.on_idle()
 
     def _listen(self, wanted: bool) -> None:
-        if wanted == self._listening:
-            return
         self._listening = wanted
         for listener in self._listeners:
             if wanted:

@@ -29,6 +29,7 @@ DIRECTORY_FIELD = "rawlog_postlogin_dir"
 """The field of userdb that says where one user is recorded, without a look at the home; empty: in the home only. It is
 not called ``rawlog_dir``, for that would make Dovecot's mail process record as well."""
 SCRIPT_LOGIN = b"script-login"
+_USUAL = b"VERSION\tscript-login\t1\t"
 DROPIN = b"rawlog-dropin"
 
 
@@ -60,6 +61,8 @@ def is_complete(data: bytes) -> bool:
 
 def speaker(data: bytes) -> bytes:
     """Who asks: SCRIPT_LOGIN or DROPIN. Raises FormatError when it is somebody else, or another version."""
+    if data.startswith(_USUAL):
+        return SCRIPT_LOGIN
     words = data.split(b"\n", 1)[0].split(b"\t")
     if len(words) < 4 or words[0] != b"VERSION" or words[1] not in (SCRIPT_LOGIN, DROPIN):
         raise FormatError("post-login socket: something connected that is no mail process of Dovecot")
@@ -74,10 +77,17 @@ def parse_request(data: bytes) -> Request:
     words = line.split(b"\t")
     if len(words) < 3 or not words[2]:
         raise FormatError("post-login socket: a request without a user; is this Dovecot?")
-    local, remote, user, *fields = map(unescape, words)
-    known = dict(field.split("=", 1) for field in fields if "=" in field)
+    local, remote, user, *fields = unescaped(line, words)
+    known = dict([field.split("=", 1) for field in fields if "=" in field])
     answer = b"\t".join(words[2:]) + b"\n"
     return Request(local, remote, user, known, answer)
+
+
+def unescaped(line: bytes, words: list[bytes]) -> list[str]:
+    """The words of a line without their escapes: at once where there are none, as at nearly every login."""
+    if b"\1" in line:
+        return [unescape(word) for word in words]
+    return line.decode(errors="surrogateescape").split("\t")
 
 
 def unescape(word: bytes) -> str:
@@ -86,6 +96,5 @@ def unescape(word: bytes) -> str:
     >>> unescape(b"a\x01tb\x01x")
     'a\tbx'
     """
-    if b"\1" in word:
-        word = _ESCAPED.sub(lambda found: _MEANS.get(found[1], found[1]), word)
+    word = _ESCAPED.sub(lambda found: _MEANS.get(found[1], found[1]), word)
     return word.decode(errors="surrogateescape")

@@ -10,12 +10,12 @@ from _socket import SocketType
 from collections.abc import Callable
 
 from rawlog.engine.bounds import DEFAULT_LIMITS, Limits
-from rawlog.engine.leg import Leg
 from rawlog.engine.loop import Loop
-from rawlog.engine.relay import Relay
-from rawlog.events import Direction
+from rawlog.engine.plain import PlainRelay
 from rawlog.recorder.recorder import Recorder
 from rawlog.taps.postlogin_tap import PostLoginTap
+
+_NAMES = "client", "mail process"
 
 
 class Session:
@@ -41,9 +41,8 @@ class Session:
         self._recorder: Recorder | None = None
         self._over = self._known = False  # the conversation is; what becomes of its recording is
         self._waiting = False
-        leg = Leg(loop, client, "client")
-        self._tap = PostLoginTap(leg, keep=keep_secrets, on_full=self._wait)
-        self._relay = Relay(loop, leg, Leg(loop, server, "mail process"), on_end=self._ended, limits=limits)
+        self._relay = PlainRelay(loop, client, server, on_end=self._ended, limits=limits, names=_NAMES)
+        self._tap = PostLoginTap(self._relay, keep=keep_secrets, on_full=self._wait)
 
     def start(self) -> None:
         """Begin to relay."""
@@ -57,8 +56,7 @@ class Session:
         self._recorder = recorder
         self._tap.record(recorder)
         if self._waiting:
-            for direction in Direction:
-                self._relay.resume(direction)
+            self._relay.resume()
         self._known = True
         if self._over:
             self._on_end(self)
@@ -66,8 +64,7 @@ class Session:
     def _wait(self) -> None:
         """Too much was said for a recording that is not there yet: relay no more until it is, or can't be."""
         self._waiting = True
-        for direction in Direction:
-            self._relay.pause(direction)
+        self._relay.pause()
 
     def finish(self, reason: str) -> None:
         """Write what is recorded, deliver what is queued, then end the conversation."""

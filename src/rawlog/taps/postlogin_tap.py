@@ -2,7 +2,7 @@
 
 Knows: how the first answer tells whether COMPRESS (RFC 4978) can come at all, and what to do then. Must not know:
 sockets, files. Nearly always it can't come (POP3, or a server that does not offer it), and the recorder gets the bytes
-straight from the leg: what is not understood costs nothing.
+straight from the relay: what is not understood costs nothing.
 
 Secrets are kept, as by Dovecot, unless told otherwise: the login itself happened before. With ``keep`` False what
 there can still be (URLAUTH tokens, another AUTHENTICATE) is masked, and then everything has to be understood.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rawlog.engine.leg import Leg
+from rawlog.engine.plain import PlainRelay
 from rawlog.events import Chunk, Direction, Event
 from rawlog.recorder.recorder import Recorder
 
@@ -25,33 +25,35 @@ EARLY_LIMIT = 64 << 10
 
 
 class PostLoginTap:
-    """The tap of the client's leg, from the answer to the login on.
+    """The tap of a relay, from the answer to the login on.
 
     The conversation may begin, and even end, before its files are there: ``record`` brings the recorder, or None.
     """
 
     # fmt: off
     __slots__ = (
-        "_closed", "_early", "_early_size", "_keep", "_leg", "_masker", "_on_full", "_recorder", "_written",
+        "_answer", "_closed", "_early", "_early_size", "_keep", "_masker", "_on_full", "_recorder", "_relay",
+        "_written",
     )
     # fmt: on
 
-    def __init__(self, leg: Leg, *, keep: bool, on_full: Callable[[], None]) -> None:
-        self._leg = leg
+    def __init__(self, relay: PlainRelay, *, keep: bool, on_full: Callable[[], None]) -> None:
+        self._relay = relay
         self._keep = keep
         self._on_full = on_full
         self._recorder: Recorder | None = None
         self._early: list[tuple[int, Direction, bytes]] = []  # what was said before it is known what is needed
         self._early_size = 0
+        self._answer: bytes | None = None  # what the server says first
         self._masker: Masker | None = None
         self._written: dict[Direction, int] = {}  # early bytes that are recorded, and will come out of the masker
         self._closed: tuple[int, str] | None = None
-        leg.tap = self._hold
+        relay.tap = self._hold
 
     def record(self, recorder: Recorder | None) -> None:
         """From now on it can be recorded, or it is known that it can't."""
         if recorder is None:
-            self._leg.tap = None
+            self._relay.tap = None
             self._early.clear()
             return
         self._recorder = recorder
@@ -78,6 +80,8 @@ class PostLoginTap:
     def _hold(self, at: int, direction: Direction, data: bytes) -> None:
         self._early.append((at, direction, data))
         self._early_size += len(data)
+        if direction is Direction.OUT and self._answer is None:
+            self._answer = data
         if self._recorder is not None:
             if self._keep:
                 self._write(self._recorder, at, direction, data)
@@ -91,9 +95,8 @@ class PostLoginTap:
 
     def _look(self, recorder: Recorder) -> None:
         """Decide, once the server has answered, what this conversation needs."""
-        answer = next((data for _, direction, data in self._early if direction is Direction.OUT), None)
-        if answer is not None or self._early_size > EARLY_LIMIT:
-            self._plug(recorder, self._masker_for(answer or b""))
+        if self._answer is not None or self._early_size > EARLY_LIMIT:
+            self._plug(recorder, self._masker_for(self._answer or b""))
 
     def _masker_for(self, answer: bytes) -> Masker | None:
         """What is needed to understand a conversation that goes on with ``answer``; None when nothing is."""
@@ -108,17 +111,17 @@ class PostLoginTap:
 
     def _plug(self, recorder: Recorder, masker: Masker | None) -> None:
         """From now on the recorder gets everything, straight or through a masker."""
-        early, self._early = self._early, []
+        early, self._early, self._answer = self._early, [], None
         self._masker = masker
         if masker is None:
             self._written.clear()
-            self._leg.tap = recorder.chunk
+            self._relay.tap = recorder.chunk
             return
 
         def masked(at: int, direction: Direction, data: bytes) -> None:
             self._give(recorder, masker.chunk(at, direction, data))
 
-        self._leg.tap = masked
+        self._relay.tap = masked
         for at, direction, data in early:
             masked(at, direction, data)
 

@@ -122,7 +122,8 @@ class Visitor:
         self.data += data
         self.cut = self.cut or cut
         if is_complete(self.data):
-            self._wait_for(0)
+            if self._mask:
+                self._wait_for(0)
             self._on_message(self)
         elif not data or len(self.data) > LIMIT or len(self.fds) > FDS_LIMIT:
             self.close()
@@ -154,7 +155,8 @@ class Visitor:
             self._sent(True)
 
     def _sent(self, done: bool) -> None:
-        self._wait_for(0)
+        if self._mask:
+            self._wait_for(0)
         on_sent, self._on_sent = self._on_sent, None
         if on_sent is not None:
             on_sent(done)
@@ -185,14 +187,17 @@ class Visitor:
         if not self.open:
             return
         self.open = False
-        self._wait_for(0)
+        if self._mask:
+            self._wait_for(0)
         self._sock.close()
         for fd in self.fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
         self.fds.clear()
-        self._sent(False)
-        self._tell_confirmed(False)
+        if self._on_sent is not None:
+            self._sent(False)
+        if self._on_confirmed is not None:
+            self._tell_confirmed(False)
         self._on_gone(self)
 
 
