@@ -9,13 +9,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from rawlog.errors import ConfigError, RawlogError
 
@@ -39,21 +35,6 @@ COMMANDS = {
     "user": "look a user up in the configured userdb",
 }
 
-READERS = frozenset(("show", "search", "stats"))
-"""Commands that read recordings and write nothing but their output."""
-
-DESCRIPTION = """\
-Rawlog records mail-protocol conversations, in the clear even when the wire is TLS, in the files of Dovecot's Rawlog;
-and it reads what was recorded.
-"""
-
-EPILOG = """\
-Each command has its own help: rawlog COMMAND --help
-
-rawlog [-f in|out] [-b] [-t] [-I] /PATH/PROGRAM [ARGUMENT...] does what Dovecot's rawlog binary does, behind the login;
-rawlog-service does it without a process for each login: rawlog-service --help
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; gives the exit code. Usage errors leave by SystemExit(2), as argparse does."""
@@ -64,8 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if dropin.is_dropin(words):
             return dropin.main(words)
+    from rawlog.cli.parser import run  # argparse, which the post-login programs do without
+
     try:
-        return _run(words, own_process)
+        return run(words, COMMANDS, own_process=own_process)
     except ConfigError as error:
         return _failed(error, 2)
     except RawlogError as error:
@@ -75,62 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def _run(words: list[str], own_process: bool) -> int:
-    parser = _Parser(
-        prog="rawlog", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="store_true", help="print the version and end")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    wanted = next((word for word in words if not word.startswith("-")), None)
-    for name, help_line in COMMANDS.items():
-        if name == wanted:
-            module = importlib.import_module(f"rawlog.cli.{name}")
-            _add_command(commands, name, help_line, module)
-        else:
-            commands.add_parser(name, help=help_line, add_help=False)
-    options = parser.parse_args(words)
-    if options.version:
-        from rawlog import __version__
-
-        print(f"rawlog {__version__}")
-        return 0
-    if options.command is None:
-        parser.print_help(sys.stderr)
-        return 2
-    if own_process and options.command in READERS:
-        _read_only()
-    return int(options.run(options))
-
-
-def _read_only() -> None:
-    """Recordings hold what strangers have sent: who only reads them can change nothing, and reach nobody."""
-    from rawlog.engine.confine import close_to_others, confine
-    from rawlog.engine.roles import reading
-
-    close_to_others()
-    with contextlib.suppress(OSError):  # a system that has it and refuses it, as in some containers
-        confine(reading())
-
-
-def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, help_line: str, module: object) -> None:
-    parser = commands.add_parser(
-        name,
-        help=help_line,
-        description=getattr(module, "DESCRIPTION", help_line),
-        epilog="Examples:\n" + getattr(module, "EXAMPLES", ""),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.add_arguments(parser)  # type: ignore[attr-defined]
-    parser.set_defaults(run=module.run)  # type: ignore[attr-defined]
 
 
 def _failed(error: RawlogError, code: int) -> int:

@@ -8,8 +8,8 @@ nothing can be reached through us that this user could not reach.
 from __future__ import annotations
 
 import os
-import socket
 import stat
+from _socket import SocketType
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,8 +25,8 @@ class Adopted(NamedTuple):
 
     user: str
     written: RawlogOptions
-    client: socket.socket
-    server: socket.socket
+    client: SocketType
+    server: SocketType
     sinks: dict[Direction, FileSink]
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ def adopt(message: bytes, fds: Sequence[int]) -> Adopted:
     kinds = [stat.S_IFMT(os.fstat(fd).st_mode) for fd in fds]
     if kinds != [stat.S_IFSOCK] * 2 + [stat.S_IFREG] * len(directions):
         raise FormatError("post-login socket: a drop-in sent descriptors that are not two sockets and its files")
-    client, server = (socket.socket(fileno=fd) for fd in fds[:2])
+    client, server = (SocketType(fileno=fd) for fd in fds[:2])
     return Adopted(
         words[0],
         RawlogOptions(boundaries="b" in words[1], stamps="t" in words[1]),

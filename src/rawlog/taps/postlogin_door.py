@@ -8,8 +8,7 @@ which sees that from the status reports, can start another process.
 from __future__ import annotations
 
 import errno
-import socket
-from _socket import SocketType
+from _socket import AF_UNIX, SOCK_STREAM, SocketType
 from collections.abc import Callable
 from functools import partial
 
@@ -20,7 +19,6 @@ PLACES = 1000
 """Connections and conversations at the same time: Dovecot's default for a service (default_client_limit)."""
 REST = 0.1
 """Seconds without accepting when descriptors are used up; a login waits up to 60."""
-_UNIX, _STREAM = int(socket.AF_UNIX), int(socket.SOCK_STREAM)
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -41,7 +39,7 @@ class Door:
         self._loop = loop
         self._on_message = on_message
         self._report = report
-        self._listeners: set[socket.socket] = set()
+        self._listeners: set[SocketType] = set()
         self._visitors: set[Visitor] = set()
         self._relayed = 0
         self._listening = False
@@ -68,7 +66,7 @@ class Door:
         """Whether more than all places are taken."""
         return len(self._visitors) + self._relayed > self.places
 
-    def open(self, listener: socket.socket) -> None:
+    def open(self, listener: SocketType) -> None:
         """Accept from a listening socket, which is ours from now on."""
         listener.setblocking(False)
         self._listeners.add(listener)
@@ -109,11 +107,11 @@ class Door:
             else:
                 self._loop.unregister(listener.fileno())
 
-    def _accept(self, listener: socket.socket, events: int) -> None:
+    def _accept(self, listener: SocketType, events: int) -> None:
         """One connection; who else waits is reported again at once."""
         try:
             fd, _ = listener._accept()  # type: ignore[attr-defined]  # accept() takes as long again to wrap it
-            sock = SocketType(_UNIX, _STREAM, 0, fd)
+            sock = SocketType(AF_UNIX, SOCK_STREAM, 0, fd)
             visitor = Visitor(self._loop, sock, on_message=self._on_message, on_gone=self._left)
         except BlockingIOError:  # another process was quicker
             return

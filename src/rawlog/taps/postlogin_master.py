@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import stat
 import struct
+from _socket import SO_ACCEPTCONN, SOL_SOCKET, SocketType
 from collections.abc import Mapping
 
 from rawlog.engine.loop import READ, Loop
@@ -30,7 +30,7 @@ RETRY = 0.1
 """Seconds until a status report is tried again when the master is behind."""
 
 
-def inherited_listeners() -> list[socket.socket]:
+def inherited_listeners() -> list[SocketType]:
     """The listening sockets that the master has opened for us."""
     found = []
     for fd in range(FIRST_FD, LAST_FD + 1):
@@ -39,8 +39,8 @@ def inherited_listeners() -> list[socket.socket]:
                 continue
         except OSError:  # not open
             continue
-        sock = socket.socket(fileno=fd)
-        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        sock = SocketType(fileno=fd)
+        if sock.getsockopt(SOL_SOCKET, SO_ACCEPTCONN):
             os.set_inheritable(fd, False)
             found.append(sock)
         else:

@@ -10,8 +10,8 @@ import contextlib
 import importlib
 import os
 import signal
-import socket
 import stat
+from _socket import AF_UNIX, SocketType
 from collections.abc import Callable
 
 from rawlog.engine.bounds import Limits
@@ -27,12 +27,12 @@ from rawlog.taps.postlogin_master import Master, inherited_listeners
 
 BACKLOG = 4096
 """Logins that may wait in the kernel for their turn; the system's somaxconn may be less."""
-_LATER = ("rawlog.dialogue.redact", "rawlog.protocols.registry")
+_LATER = ("rawlog.dialogue.redact", "rawlog.protocols.imap", "rawlog.protocols.pop3")
 """What is imported in the middle of a conversation otherwise, when the package may be out of reach."""
 _NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2)
 
 
-def serve_under_master(options: PostLoginOptions, report: Callable[[str], None], orders: socket.socket) -> None:
+def serve_under_master(options: PostLoginOptions, report: Callable[[str], None], orders: SocketType) -> None:
     """Serves the listeners inherited from Dovecot's master until nothing is left to do. ``orders``: the keepers'."""
     listeners = inherited_listeners()
     if process.settle_memory():
@@ -77,7 +77,7 @@ def serve_postlogin(
     options: PostLoginOptions,
     report: Callable[[str], None],
     *,
-    orders: socket.socket | None = None,
+    orders: SocketType | None = None,
     mode: int = 0o600,
 ) -> PostLogin:
     """The door on a unix socket of its own at ``path``; ``service.door.shut()`` ends it.
@@ -91,8 +91,8 @@ def serve_postlogin(
     return service
 
 
-def _listen(path: str, mode: int) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX)
+def _listen(path: str, mode: int) -> SocketType:
+    sock = SocketType(AF_UNIX)
     try:
         _remove_stale(path)
         old = os.umask(0o777 & ~mode)
@@ -114,8 +114,10 @@ def _remove_stale(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             return
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(path)
-            except ConnectionRefusedError:
-                Path(path).unlink()
+        probe = SocketType(AF_UNIX)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink()
+        finally:
+            probe.close()

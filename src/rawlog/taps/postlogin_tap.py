@@ -103,9 +103,10 @@ class PostLoginTap:
         if self._keep and b"COMPRESS=DEFLATE" not in answer:  # Dovecot's answer to a login has all capabilities
             return None
         from rawlog.dialogue.redact import Masker
-        from rawlog.protocols.registry import framer_for
+        from rawlog.protocols.imap import ImapFramer
+        from rawlog.protocols.pop3 import Pop3Framer
 
-        framer = framer_for("pop3" if answer.startswith(b"+") else "imap", wire_compressed=True)
+        framer = (Pop3Framer if answer.startswith(b"+") else ImapFramer)(wire_compressed=True)
         framer.authenticated = True
         return Masker(framer, keep=self._keep)
 

@@ -6,11 +6,11 @@ mail process that is slow, or a stranger who says nothing, costs the others no t
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import os
-import socket
 import struct
-from _socket import SocketType
+from _socket import SOL_SOCKET, SocketType
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ the same."""
 FDS_LIMIT = 4
 """Descriptors with one message: the client; from a drop-in also its socket and two files."""
 _STEP = 8192
-_PEERCRED: int | None = getattr(socket, "SO_PEERCRED", None)
+_PEERCRED: int | None = getattr(_socket, "SO_PEERCRED", None)
 _PEER = struct.Struct("3i")
 
 
@@ -205,5 +205,5 @@ def peer_of(sock: SocketType) -> Peer:
     """Process and user at the other end (SO_PEERCRED); pid 0 and uid None where the system does not say."""
     if _PEERCRED is None:
         return Peer(0, None)
-    pid, uid, _ = _PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, _PEERCRED, _PEER.size))
+    pid, uid, _ = _PEER.unpack(sock.getsockopt(SOL_SOCKET, _PEERCRED, _PEER.size))
     return Peer(pid, uid)
