@@ -14,6 +14,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 from types import FrameType
 from typing import Any
 
@@ -30,15 +31,11 @@ _MAX_CANCELLED = 64
 class Timer:
     """A callback that waits for its time. ``cancel()`` may be called at any time, more than once."""
 
-    __slots__ = ("_loop", "callback", "when")
+    __slots__ = ("_loop", "callback")
 
-    def __init__(self, loop: Loop, when: float, callback: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, callback: Callable[[], None]) -> None:
         self._loop: Loop | None = loop
-        self.when = when
         self.callback: Callable[[], None] | None = callback
-
-    def __lt__(self, other: Timer) -> bool:
-        return self.when < other.when
 
     def cancel(self) -> None:
         """Never call the callback; forget it at once, so that nothing is kept alive by it."""
@@ -57,7 +54,8 @@ class Loop:
         self._poller = make_poller() if poller is None else poller
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._gone: set[int] = set()
-        self._timers: list[Timer] = []
+        self._timers: list[tuple[float, int, Timer]] = []  # when, and a number, so that no two timers are compared
+        self._numbers = count()
         self._cancelled_timers = 0
         self._soon: deque[Callable[[], None]] = deque()
         self._signals: dict[int, Callable[[], None]] = {}
@@ -112,8 +110,8 @@ class Loop:
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` once, ``seconds`` after the time of this wake-up."""
-        timer = Timer(self, time.monotonic() + seconds, callback)
-        heapq.heappush(self._timers, timer)
+        timer = Timer(self, callback)
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), timer))
         return timer
 
     def call_soon(self, callback: Callable[[], None]) -> None:
@@ -123,7 +121,7 @@ class Loop:
     def _cancelled(self) -> None:
         self._cancelled_timers += 1
         if self._cancelled_timers > max(_MAX_CANCELLED, len(self._timers) // 2):
-            self._timers[:] = [timer for timer in self._timers if timer.callback is not None]
+            self._timers[:] = [entry for entry in self._timers if entry[2].callback is not None]
             heapq.heapify(self._timers)
             self._cancelled_timers = 0
 
@@ -142,7 +140,7 @@ class Loop:
             self._monotonic = time.monotonic()
             if ready:
                 self._dispatch(ready)
-            if timers and timers[0].when <= self._monotonic:
+            if timers and timers[0][0] <= self._monotonic:
                 self._run_timers()
             if soon:
                 self._run_soon()
@@ -154,10 +152,10 @@ class Loop:
     def _wait(self) -> float:
         """Seconds until the first timer; -1 when all are cancelled."""
         timers = self._timers
-        while timers and timers[0].callback is None:
+        while timers and timers[0][2].callback is None:
             heapq.heappop(timers)
             self._cancelled_timers -= 1
-        return max(0.0, timers[0].when - time.monotonic()) if timers else -1.0
+        return max(0.0, timers[0][0] - time.monotonic()) if timers else -1.0
 
     def _dispatch(self, ready: list[tuple[int, int]]) -> None:
         handlers = self._handlers
@@ -179,8 +177,8 @@ class Loop:
     def _run_timers(self) -> None:
         timers = self._timers
         now = self._monotonic
-        while timers and timers[0].when <= now:
-            timer = heapq.heappop(timers)
+        while timers and timers[0][0] <= now:
+            timer = heapq.heappop(timers)[2]
             callback = timer.callback
             if callback is None:
                 self._cancelled_timers -= 1
