@@ -223,7 +223,7 @@ class PlainRelay:
             return
         client, server = self._client, self._server
         for end in (client, server):
-            self._note(end.reason or end.broken)
+            self.reason = self.reason or end.reason or end.broken
             if end.broken and not end.peer.dead and not self.hard:
                 end.peer.discard()
             if end.ended and not end.passed and not end.held and not self.hard:
@@ -236,27 +236,26 @@ class PlainRelay:
 
     def _wind_up(self) -> None:
         """Both directions are over: only what is queued still goes out."""
-        if self.ended:
+        if self._close_if_done() or self._closing:
             return
-        if not self._closing:
-            self._closing = True
-            for end in (self._client, self._server):
-                end.discard()
-                if not self.hard:
-                    end.shut_write()
-        self._close_if_done()
+        self._closing = True
+        for end in (self._client, self._server):
+            end.discard()
+            if not self.hard:
+                end.shut_write()
+        self._look()
         self._drain()
 
-    def _close_if_done(self) -> None:
-        if self._look_timer is not None:
-            self._look_timer.cancel()
-            self._look_timer = None
-        if self.ended:
-            return
-        if self._client.done and self._server.done:
+    def _close_if_done(self) -> bool:
+        """Close when that loses nothing, and tell whether it is closed."""
+        if not self.ended and self._client.done and self._server.done:
             self._close()
-        else:
-            self._look_timer = self.loop.call_later(LAST_LOOK, self._close_if_done)
+        return self.ended
+
+    def _look(self) -> None:
+        """Close as soon as that loses nothing."""
+        if not self._close_if_done():
+            self._look_timer = self.loop.call_later(LAST_LOOK, self._look)
 
     def _close(self, hard: End | None = None) -> None:
         """Close both; ``hard``: that one with a reset, whatever the other one is told."""
