@@ -10,7 +10,7 @@ there can still be (URLAUTH tokens, another AUTHENTICATE) is masked, and then ev
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rawlog.engine.plain import PlainRelay
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 EARLY_LIMIT = 64 << 10
 """Bytes that are held until there is a recorder and the server's first answer; beyond it ``on_full`` is called."""
+
+_Said = tuple[int, Direction, bytes]
+_NOTHING: Mapping[Direction, int] = {}
 
 
 class PostLoginTap:
@@ -42,11 +45,11 @@ class PostLoginTap:
         self._keep = keep
         self._on_full = on_full
         self._recorder: Recorder | None = None
-        self._early: list[tuple[int, Direction, bytes]] = []  # what was said before it is known what is needed
+        self._early: list[_Said] | None = None  # what was said before it is known what is needed
         self._early_size = 0
         self._answer: bytes | None = None  # what the server says first
         self._masker: Masker | None = None
-        self._written: dict[Direction, int] = {}  # early bytes that are recorded, and will come out of the masker
+        self._written = _NOTHING  # early bytes that are recorded, and will come out of the masker
         self._closed: tuple[int, str] | None = None
         relay.tap = self._hold
 
@@ -54,11 +57,11 @@ class PostLoginTap:
         """From now on it can be recorded, or it is known that it can't."""
         if recorder is None:
             self._relay.tap = None
-            self._early.clear()
+            self._early = None
             return
         self._recorder = recorder
         if self._keep:
-            for at, direction, data in self._early:
+            for at, direction, data in self._early or ():
                 self._write(recorder, at, direction, data)
         self._look(recorder)
         if self._closed is not None:
@@ -78,6 +81,8 @@ class PostLoginTap:
         self._recorder.close(at, reason)
 
     def _hold(self, at: int, direction: Direction, data: bytes) -> None:
+        if self._early is None:
+            self._early = []
         self._early.append((at, direction, data))
         self._early_size += len(data)
         if direction is Direction.OUT and self._answer is None:
@@ -90,7 +95,7 @@ class PostLoginTap:
             self._on_full()
 
     def _write(self, recorder: Recorder, at: int, direction: Direction, data: bytes) -> None:
-        self._written[direction] = self._written.get(direction, 0) + len(data)
+        self._written = {**self._written, direction: self._written.get(direction, 0) + len(data)}
         recorder.chunk(at, direction, data)
 
     def _look(self, recorder: Recorder) -> None:
@@ -112,10 +117,11 @@ class PostLoginTap:
 
     def _plug(self, recorder: Recorder, masker: Masker | None) -> None:
         """From now on the recorder gets everything, straight or through a masker."""
-        early, self._early, self._answer = self._early, [], None
+        early, self._early, self._answer = self._early or (), None, None
+        self._on_full = _nothing
         self._masker = masker
         if masker is None:
-            self._written.clear()
+            self._written = _NOTHING
             self._relay.tap = recorder.chunk
             return
 
@@ -131,7 +137,7 @@ class PostLoginTap:
             if isinstance(event, Chunk):
                 written = self._written.get(event.direction, 0)
                 known = min(written, len(event.data))
-                self._written[event.direction] = written - known
+                self._written = {**self._written, event.direction: written - known}
                 recorder.chunk(event.at, event.direction, event.data[known:])
             else:
                 recorder.mark(event.at, event.name, event.detail)
