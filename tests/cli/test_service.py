@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import socket
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,17 +15,42 @@ from rawlog.taps import postlogin_command
 from tests.support.dropin import python_path
 
 
-def test_below_the_master_it_serves_with_keepers(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[list[str], object]] = []
-    ours, theirs = socket.socketpair()
-    monkeypatch.setattr(service, "start_keepers", lambda: ours)
-    monkeypatch.setattr(postlogin_command, "run", lambda words, orders: seen.append((words, orders)))
+TELL = (
+    "import json; from rawlog.taps import postlogin_command as c; "
+    "c.run = lambda words: print(json.dumps([words, sys.flags.no_site, sys.path, sorted(sys.modules)]))"
+)
+
+
+@pytest.fixture
+def below_a_master(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOVECOT_CHILD_PROCESS", "1")
     monkeypatch.setenv("GENERATION", "1")
+
+
+@pytest.mark.usefixtures("below_a_master")
+def test_below_the_master_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(postlogin_command, "run", seen.append)
     assert service.main(["-t"]) == 0
-    assert seen == [(["-t"], ours)]
-    ours.close()
-    theirs.close()
+    assert seen == [["-t"]]
+
+
+@pytest.mark.usefixtures("below_a_master")
+def test_it_serves_in_a_python_without_site(tmp_path: Path) -> None:
+    """Everything that the first one could load the second one can, and nothing is loaded but what it needs."""
+    code = (
+        "from rawlog.cli import service\n"
+        f"service._AGAIN = service._AGAIN.replace('import main', {f'import main; {TELL}'!r})\n"
+        "service.main()"
+    )
+    (tmp_path / "sitecustomize.py").write_text("import argparse\n")
+    place = f"{python_path()}:{tmp_path}"
+    asked = [sys.executable, "-c", code, "-t"]
+    done = subprocess.run(asked, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": place})
+    words, no_site, path, loaded = json.loads(done.stdout)
+    assert (words, no_site) == (["-t"], 1)
+    assert {python_path(), str(tmp_path)} <= set(path)
+    assert not set(loaded) & {"argparse", "site", "sitecustomize", "ssl", "socket", "logging", "pathlib"}
 
 
 def test_without_a_master_it_says_where_it_belongs(
@@ -38,12 +65,3 @@ def test_without_a_master_it_says_where_it_belongs(
 def test_help(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert service.main([word]) == 0
     assert "executable = PATH/rawlog-service -t" in capsys.readouterr().out
-
-
-def test_what_the_keepers_carry_along_is_small() -> None:
-    code = "import sys, rawlog.cli.service; print(*sorted(sys.modules))"
-    asked = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": python_path()}
-    )
-    loaded = set(asked.stdout.split())
-    assert not loaded & {"ssl", "logging", "ctypes", "rawlog.engine.loop", "rawlog.taps.postlogin"}

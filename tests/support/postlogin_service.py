@@ -40,11 +40,12 @@ def last(server: DovecotServer, ending: bytes) -> tuple[bytes, bytes]:
     def look() -> tuple[bytes, bytes] | None:
         logins = re.findall(rf"Login: user=<{ALICE}>.* mpid=(\d+)", server.log())
         found = list(place(server).glob(f"*-{logins[-1]}.out")) if logins else []
-        pair = (found[-1].with_suffix(".in").read_bytes(), found[-1].read_bytes()) if found else (b"", b"")
-        return pair if pair[1].endswith(ending) else None
+        if not found or not (said := found[-1].read_bytes()).endswith(ending):
+            return None
+        return found[-1].with_suffix(".in").read_bytes(), said  # what is written first is read last
 
     pair = wait_until(look)
-    assert pair is not None
+    assert pair is not None, server.log()
     return pair
 
 

@@ -82,12 +82,11 @@ def test_a_first_sigterm_shuts_the_door_and_a_second_one_ends_conversations(made
 
 SERVE = """\
 import os
-from rawlog.recorder.keeper import start_keepers
 from rawlog.settings.options import RawlogOptions
 from rawlog.taps.postlogin import PostLoginOptions
 from rawlog.taps.postlogin_service import serve_under_master
 options = PostLoginOptions(RawlogOptions(stamps=True), trusted=frozenset((os.geteuid(),)))
-serve_under_master(options, print, start_keepers())
+serve_under_master(options, print)
 """
 
 

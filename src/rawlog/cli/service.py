@@ -1,7 +1,6 @@
 """``rawlog-service``: the post-login service as Dovecot's master starts it.
 
-Knows: its help, and that the keepers come first: they are forked before anything large is loaded. Must not know: what
-its options mean.
+Knows: its help, and in which Python it runs. Must not know: what its options mean.
 """
 
 from __future__ import annotations
@@ -9,9 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from rawlog.recorder.keeper import start_keepers
 from rawlog.taps.postlogin_child import is_child_of_master
+
+_AGAIN = (
+    "import sys; _, path, _, *words = sys.argv; sys.path[:] = path.split(':')\n"
+    "from rawlog.cli.service import main; sys.exit(main(words))"
+)
 
 USAGE = """\
 usage: rawlog-service [-b] [-t] [-I] [-f in|out] [-c FILE] [--relay fast|unbreakable]
@@ -49,8 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("rawlog-service: Dovecot's master has to start it (rawlog serve needs no Dovecot)\n", file=sys.stderr)
         print(USAGE, end="", file=sys.stderr)
         return 2
-    orders = start_keepers()
+    if arguments is None and not sys.flags.no_site:
+        _start_again(words)
     from rawlog.taps.postlogin_command import run
 
-    run(words, orders)
+    run(words)
     return 0
+
+
+def _start_again(words: Sequence[str]) -> NoReturn:
+    """The same in a Python that has read no ``site``: what that loads would stay in memory for as long as we serve."""
+    path = ":".join(os.path.abspath(place) for place in sys.path)  # noqa: PTH100 - no pathlib here
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", _AGAIN, path, "rawlog-service", *words])

@@ -7,7 +7,6 @@ every login: it then runs, and records nothing.
 from __future__ import annotations
 
 import os
-from _socket import SocketType
 from collections.abc import Sequence
 
 from rawlog.errors import ConfigError
@@ -17,9 +16,9 @@ from rawlog.taps.postlogin_child import say
 from rawlog.taps.postlogin_service import serve_under_master
 
 
-def run(words: Sequence[str], orders: SocketType) -> None:
-    """Serves as the words say. ``orders`` is what ``start_keepers`` gave."""
-    serve_under_master(read(list(words)), say, orders)
+def run(words: Sequence[str]) -> None:
+    """Serves as the words say."""
+    serve_under_master(read(list(words)), say)
 
 
 def read(words: list[str]) -> PostLoginOptions:

@@ -32,16 +32,20 @@ _LATER = ("rawlog.dialogue.redact", "rawlog.protocols.imap", "rawlog.protocols.p
 _NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2)
 
 
-def serve_under_master(options: PostLoginOptions, report: Callable[[str], None], orders: SocketType) -> None:
-    """Serves the listeners inherited from Dovecot's master until nothing is left to do. ``orders``: the keepers'."""
+def serve_under_master(options: PostLoginOptions, report: Callable[[str], None]) -> None:
+    """Serves the listeners inherited from Dovecot's master until nothing is left to do.
+
+    The keepers are forked when everything is loaded: what nobody writes to afterwards they share with us.
+    """
     listeners = inherited_listeners()
+    for name in (*_LATER, *(("rawlog.taps.unbreakable_session",) if options.unbreakable else ())):
+        importlib.import_module(name)
     if process.settle_memory():
         options = options._replace(limits=Limits(read_max=process.READ_MAX))
+    orders = start_keepers()
     loop = Loop()
     service = PostLogin(loop, Keepers(loop, orders), options, report)
     master = Master(loop, service.door, os.environ)
-    for name in (*_LATER, *(("rawlog.taps.unbreakable_session",) if options.unbreakable else ())):
-        importlib.import_module(name)
     process.make_room(service.door.places * (2 if options.unbreakable else 1))  # the holder may need pipes, too
     process.give_up_root()
     for listener in listeners:
