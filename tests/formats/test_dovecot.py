@@ -109,6 +109,18 @@ def test_nothing_is_written_for_an_empty_read_or_a_mark(stamps: bool, boundaries
     assert not encoder.single
 
 
+def test_a_large_read_comes_in_pieces_that_hold_it_once() -> None:
+    lines = b"a line\r\n" * 1000
+    head, body = PairEncoder(True).pieces(T, IN, lines)
+    assert head == b"1795385217.000000 "
+    assert isinstance(body, memoryview)
+    assert head + bytes(body) == b"1795385217.000000 a line\r\n" * 1000
+    encoder = PairEncoder(True)
+    encoder.chunk(T, IN, b"begun ")
+    assert encoder.pieces(T, IN, b"a\nb") == (b"a\n1795385217.000000 b",)
+    assert encoder.pieces(T, OUT, b"") == (b"",)
+
+
 # -- the decoder ---------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +224,20 @@ pieces = st.sampled_from(
 reads = st.lists(st.one_of(pieces, st.binary(max_size=20)), min_size=1, max_size=6).map(b"".join)
 times = st.integers(0, 3)
 chunk_lists = st.lists(st.tuples(times, reads.filter(bool)), max_size=8)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(times, st.sampled_from([IN, OUT]), reads, st.booleans())), st.booleans(), st.booleans())
+def test_pieces_are_what_a_chunk_is(
+    chunks: list[tuple[int, Direction, bytes, bool]], stamps: bool, boundaries: bool
+) -> None:
+    whole, cut = PairEncoder(stamps, boundaries), PairEncoder(stamps, boundaries)
+    for at, direction, data, in_pieces in chunks:
+        encoded = whole.chunk(T + at, direction, data)
+        if in_pieces:
+            assert b"".join(cut.pieces(T + at, direction, data)) == encoded
+        else:
+            assert cut.chunk(T + at, direction, data) == encoded
 
 
 @settings(max_examples=150, deadline=None)

@@ -74,6 +74,35 @@ def test_shares_of_what_an_encoder_held_back() -> None:
     assert not buffer.waiting().total()
 
 
+@pytest.mark.parametrize("taken", [0, 1, 18, 19, 20, 18 + LARGE - 1])
+def test_what_a_sink_took_of_a_view_is_not_given_again(taken: int) -> None:
+    large = b"x" * LARGE + b"not to be written"
+    sink = FaultySink({1}, taken=taken)
+    buffer = Buffer(sink)
+    buffer.put(b"1795385217.427810 ", IN, 0)
+    assert buffer.put(memoryview(large)[:LARGE], IN, LARGE)
+    with pytest.raises(OSError, match="No space"):
+        buffer.write()
+    assert buffer.size == 18 + LARGE - taken
+    assert buffer.waiting() == {IN: LARGE - max(0, taken - 18)}
+    buffer.put(b"more", IN, 4)
+    buffer.write()
+    assert sink.data == b"1795385217.427810 " + large[:LARGE] + b"more"
+    assert not buffer.size
+    assert not buffer.waiting().total()
+
+
+def test_held_back_once_more() -> None:
+    buffer = Buffer(FaultySink())
+    buffer.put(b"", IN, 5)
+    buffer.put(b"", OUT, 1)
+    buffer.put(b"", IN, 2)
+    assert buffer.waiting() == {IN: 7, OUT: 1}
+    buffer.put(b"x", IN, 1)
+    buffer.write()
+    assert buffer.waiting() == {OUT: 1}
+
+
 pieces = st.lists(
     st.tuples(st.sampled_from([IN, OUT]), st.binary(max_size=9), st.booleans()),
     max_size=12,

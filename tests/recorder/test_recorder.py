@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rawlog.events import Direction
+from rawlog.events import Direction, Mark
 from rawlog.formats.dovecot import PairEncoder
 from rawlog.recorder.buffer import FULL, LARGE
 from rawlog.recorder.flusher import INTERVAL
@@ -122,6 +122,31 @@ def test_what_an_encoder_keeps_to_the_end() -> None:
     broken.chunk(T, OUT, b"two")
     broken.recorder.close(T, "client")
     assert broken.counts() == (0, 3, 3, 0, 0)
+
+
+def test_no_mark_is_made_for_an_encoder_without_marks() -> None:
+    class Markless(PlainEncoder):
+        has_marks = False
+
+        def mark(self, mark: Mark) -> bytes:
+            raise AssertionError
+
+    desk = Desk(Markless())
+    desk.chunk(T, IN, b"a1 NOOP\r\n")
+    desk.recorder.close(T, "client")
+    assert desk.recorder.healthy
+    assert desk.reports == []
+
+
+def test_who_was_flushed_early_is_flushed_again() -> None:
+    desk = Desk()
+    for _ in range(3):
+        desk.chunk(T, IN, b"x")
+        assert not desk.recorder.flush()
+        desk.chunk(T, IN, b"y")
+        desk.timers.advance(INTERVAL)
+    assert desk.data(IN) == b"xyxyxy"
+    assert not desk.timers.armed
 
 
 def test_after_close_nothing_happens() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterator
@@ -67,6 +68,21 @@ def test_a_failure_tells_what_was_taken(sink: FileSink, monkeypatch: pytest.Monk
         for pieces in [(b"abcdefgh",), (b"ijkl", b"mnopqr")]:
             sink.write(*pieces)
     assert sink.written == len(short.data) == room
+
+
+@pytest.mark.parametrize("room", range(9))
+@pytest.mark.parametrize("most", [1, 3, 100])
+def test_a_part_of_something_larger_is_written_as_it_is(
+    sink: FileSink, monkeypatch: pytest.MonkeyPatch, most: int, room: int
+) -> None:
+    short = ShortWrites(most, room)
+    monkeypatch.setattr(os, "write", short.write)
+    monkeypatch.setattr(os, "writev", short.writev)
+    part = memoryview(b"..cdefgh..")[2:-2]
+    with contextlib.suppress(OSError):
+        sink.write(b"ab", part)
+    assert short.data == b"abcdefgh"[:room]
+    assert sink.written == room
 
 
 def test_a_write_of_nothing_ends(sink: FileSink, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,8 @@ BLOCK_LIMIT = 1 << 20
 """Longest block held to give it out in one piece. Reads are 8 KiB in Dovecot and at most 256 KiB here; what is longer
 is not a block of any writer we know, and is given out in several chunks instead of filling the memory."""
 
+_NEITHER: frozenset[Direction] = frozenset()
+
 _SAME_STAMP_LINES = re.compile(rb"([0-9]{1,12}\.[0-9]{6}) [^\n]*+\n(?:\1 [^\n]*+\n)*+")
 
 
@@ -37,22 +39,31 @@ class PairEncoder:
     """Writes the pair. ``stamps`` is ``-t`` (and what ``rawlog_dir`` always does), ``boundaries`` is ``-b``."""
 
     single = False
-    __slots__ = ("_at", "_boundaries", "_continued", "_stamp", "_stamps")
+    has_marks = False
+    """So nobody needs to make any."""
+    __slots__ = ("_boundaries", "_in_line", "_stamps")
 
     def __init__(self, stamps: bool, boundaries: bool = False) -> None:
         self._stamps = stamps
         self._boundaries = boundaries
-        self._continued = [False, False]
-        self._at: int | None = None
-        self._stamp = stamp(None)
+        self._in_line = _NEITHER  # directions whose last read did not end with its line
 
     def chunk(self, at: int | None, direction: Direction, data: bytes) -> bytes:
         """The bytes for one read. Nothing for an empty one."""
         if not data:
             return b""
         if self._stamps:
-            data = self._stamped(at, direction, data)
+            head = self._head(at, direction, data) if self._in_line or data[-1] != 10 else stamp(at)
+            one_line = data.find(b"\n", 0, -1) < 0  # or part of one: nearly every command
+            data = head + data if one_line else b"".join((head, _stamped(head or stamp(at), data)))
         return b"<<<\n%b>>>\n" % data if self._boundaries else data
+
+    def pieces(self, at: int | None, direction: Direction, data: bytes) -> tuple[bytes | memoryview, ...]:
+        """The same as :meth:`chunk`, in pieces that need not be joined: for large reads a copy less."""
+        if not self._stamps or self._boundaries or not data:
+            return (self.chunk(at, direction, data),)
+        head = self._head(at, direction, data)
+        return (head, _stamped(head, data)) if head else (_stamped(stamp(at), data),)
 
     def mark(self, mark: Mark) -> bytes:
         """Nothing: the pair has no place for marks."""
@@ -62,20 +73,17 @@ class PairEncoder:
         """Nothing: everything is written at once."""
         return b""
 
-    def _stamped(self, at: int | None, direction: Direction, data: bytes) -> bytes:
-        if at != self._at:
-            self._at, self._stamp = at, stamp(at)
-        text, side = self._stamp, direction is Direction.IN
-        continued = self._continued[side]
-        ends_line = data[-1] == 10
-        self._continued[side] = not ends_line
-        if data.find(b"\n", 0, len(data) - 1) < 0:  # one line, or part of one: nearly every command
-            return data if continued else text + data
-        body = data.replace(b"\n", b"\n" + text)
-        first = b"" if continued else text
-        if ends_line:  # the stamp after the last LF belongs to the next read
-            return b"".join((first, memoryview(body)[: -len(text)]))
-        return first + body
+    def _head(self, at: int | None, direction: Direction, data: bytes) -> bytes:
+        """The stamp in front of a read; nothing when the read goes on with a line."""
+        goes_on = direction in self._in_line
+        self._in_line = self._in_line - {direction} if data[-1] == 10 else self._in_line | {direction}
+        return b"" if goes_on else stamp(at)
+
+
+def _stamped(text: bytes, data: bytes) -> bytes | memoryview:
+    """A read with a stamp behind each LF in it, but not behind one at its end: that stamp belongs to the next read."""
+    body = data.replace(b"\n", b"\n" + text)
+    return memoryview(body)[: -len(text)] if data[-1] == 10 else body
 
 
 class PairDecoder:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from rawlog.events import Direction
-from rawlog.recorder.sinks import Sink
+from rawlog.recorder.sinks import Piece, Sink
 
 FULL = 48 << 10
 """Bytes that are written as one piece: one system call for hundreds of commands. Also what waits for a
@@ -25,63 +25,79 @@ LARGE = 16 << 10
 class Buffer:
     """Pieces on their way to one sink."""
 
-    __slots__ = ("_held", "_pieces", "_shares", "_until_full", "sink", "size")
+    __slots__ = ("_pieces", "_until_full", "held", "sink", "size")
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.size = 0
-        self._pieces: list[bytes] = []
-        self._shares: list[tuple[Direction, int]] = []
+        self.held: dict[Direction, int] | None = None  # what an encoder keeps back until its line is complete
+        self._pieces: list[tuple[Piece, Direction, int]] | None = None  # with their shares; mostly there are none
         self._until_full: Callable[[], int] | None = getattr(sink, "until_full", None)  # of sealed files
-        self._held: dict[Direction, int] = {}  # what an encoder keeps back until its line is complete
 
-    def put(self, encoded: bytes, direction: Direction, share: int) -> bool:
+    def put(self, encoded: Piece, direction: Direction, share: int) -> bool:
         """Takes a piece that stands for ``share`` bytes of a direction. True when it is time to write."""
-        if not encoded:
-            self._held[direction] = self._held.get(direction, 0) + share
-            return False
-        self._pieces.append(encoded)
-        self._shares.append((direction, share + self._held.pop(direction, 0)))
-        self.size += len(encoded)
+        size = len(encoded)
+        if self.held or not size:
+            share = self._with_held(size, direction, share)
+            if not size:
+                return False
+        if self._pieces is None:
+            self._pieces = [(encoded, direction, share)]
+        else:
+            self._pieces.append((encoded, direction, share))
+        self.size += size
         if self._until_full is not None:
             return self.size >= self._until_full()
-        return self.size >= FULL or len(encoded) >= LARGE
+        return self.size >= FULL or size >= LARGE
 
     def write(self) -> None:
         """Writes everything. When the sink raises, what it did not take stays here."""
-        if not self._pieces:
+        pieces = self._pieces
+        if pieces is None:
             return
         before = self.sink.written
-        *small, last = self._pieces
         try:
-            if small and len(last) >= LARGE:
-                self.sink.write(b"".join(small), last)
+            if len(pieces) == 1:
+                self.sink.write(pieces[0][0])
             else:
-                self.sink.write(b"".join(self._pieces))
+                self.sink.write(*_gathered(pieces))
         except BaseException:
-            self._forget(self.sink.written - before)
+            self._forget(pieces, self.sink.written - before)
             raise
-        self._forget(self.size)
+        self._pieces, self.size = None, 0
 
     def waiting(self) -> Counter[Direction]:
         """Bytes of the conversation that are still here. A piece that was cut counts with what can be left of it."""
-        counts = Counter(self._held)
-        for direction, share in self._shares:
+        counts = Counter(self.held)
+        for _, direction, share in self._pieces or ():
             counts[direction] += share
         return counts
 
-    def _forget(self, taken: int) -> None:
+    def _with_held(self, size: int, direction: Direction, share: int) -> int:
+        """The share with those that were held back before it; it is held back itself when nothing was encoded."""
+        held = self.held = self.held or {}
+        share += held.pop(direction, 0)
+        if not size and share:
+            held[direction] = share
+        return share
+
+    def _forget(self, pieces: list[tuple[Piece, Direction, int]], taken: int) -> None:
         """Takes out what the sink has."""
         self.size -= taken
         if not self.size:
-            self._pieces, self._shares = [], []
+            self._pieces = None
             return
         whole = 0
-        while taken >= len(self._pieces[whole]):
-            taken -= len(self._pieces[whole])
+        while taken >= len(pieces[whole][0]):
+            taken -= len(pieces[whole][0])
             whole += 1
-        del self._pieces[:whole], self._shares[:whole]
+        del pieces[:whole]
         if taken:
-            rest = self._pieces[0][taken:]
-            direction, share = self._shares[0]
-            self._pieces[0], self._shares[0] = rest, (direction, min(share, len(rest)))
+            cut, direction, share = pieces[0]
+            pieces[0] = cut[taken:], direction, min(share, len(cut) - taken)
+
+
+def _gathered(pieces: list[tuple[Piece, Direction, int]]) -> list[Piece]:
+    """The pieces as one, and a large last one by itself."""
+    *small, last = [piece for piece, _, _ in pieces]
+    return [b"".join(small), last] if len(last) >= LARGE else [b"".join((*small, last))]

@@ -7,7 +7,7 @@ than the writes it saves; with one, a thousand quiet conversations cost nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
@@ -58,9 +58,6 @@ class Flusher:
     def flush(self) -> None:
         """Writes what all recorders have waiting, now: before a process ends, forks, or sleeps."""
         batch, self._due, self._dirty = self._due | self._dirty, {}, {}
-        self._write(batch)
-
-    def _write(self, batch: Iterable[Flushable]) -> None:
         for recorder in batch:
             if recorder.flush():
                 self.add(recorder)
@@ -75,9 +72,9 @@ class Flusher:
 
     def _go_on(self) -> None:
         """Write some of what is due, and the rest after others had their turn."""
-        batch = list(islice(self._due, AT_ONCE))
-        for recorder in batch:
+        for recorder in list(islice(self._due, AT_ONCE)):
             del self._due[recorder]
-        self._write(batch)
+            if recorder.flush():
+                self.add(recorder)
         if self._due:
             self._call_later(0.0, self._go_on)

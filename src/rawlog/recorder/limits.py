@@ -24,6 +24,8 @@ ASK_AGAIN = 2.0
 class FreeSpace:
     """Looks whether a file system has room left. One object for all recordings in one place."""
 
+    __slots__ = ("_asked", "_clock", "_short", "_where", "floor")
+
     def __init__(
         self, where: str | int, floor: int | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -59,6 +61,8 @@ class Limit:
 
     A recording that has reached its size stays as it is, even when a smaller piece would fit: it has one end.
     """
+
+    __slots__ = ("_full", "session_bytes", "space")
 
     def __init__(self, session_bytes: int = SESSION_BYTES, space: FreeSpace | None = None) -> None:
         self.session_bytes = session_bytes

@@ -18,15 +18,18 @@ from typing import NamedTuple
 
 from rawlog.events import Direction, Mark
 from rawlog.formats.base import Encoder
+from rawlog.recorder.buffer import LARGE
 from rawlog.recorder.flusher import Flusher
 from rawlog.recorder.gap import Gap, begin_line, utc
 from rawlog.recorder.limits import Limit
-from rawlog.recorder.sinks import Sink
+from rawlog.recorder.sinks import Piece, Sink
 from rawlog.recorder.track import Track, advice_for, cause_of
 
 __all__ = ["Flusher", "Recorder", "RecorderStats"]
 
 _NOTHING: frozenset[str] = frozenset()
+_NEITHER: frozenset[Direction] = frozenset()
+_NO_LOSS: Mapping[Direction, int] = {Direction.IN: 0, Direction.OUT: 0}
 
 
 class RecorderStats(NamedTuple):
@@ -43,30 +46,21 @@ class RecorderStats(NamedTuple):
         return f"{text} lost_in={self.lost[Direction.IN]} lost_out={self.lost[Direction.OUT]} gaps={self.gaps}"
 
 
-class _Side:
-    """One direction: its track (None: not recorded), and what was counted."""
-
-    __slots__ = ("direction", "given", "in_line", "lost", "track")
-
-    def __init__(self, direction: Direction, track: Track | None) -> None:
-        self.direction = direction
-        self.track = track
-        self.given = 0
-        self.lost = 0
-        self.in_line = False  # what was encoded last does not end with LF
-
-
 class Recorder:
     """Records one conversation.
 
     ``sinks`` by direction: two for a pair, the same one twice for a single stream, only one for ``-f in``; a direction
     without a sink is not recorded. ``name`` is the conversation in reports, which ``report`` gets as one line each.
+
+    An encoder may save work: with ``has_marks`` False no mark is made for it, and ``pieces`` (as ``chunk``, but bytes
+    that follow each other) is asked in place of ``chunk`` for large reads. There is an object for trouble only where
+    there is trouble: thousands of recordings are made, hold still and end without any.
     """
 
     # fmt: off
     __slots__ = (
-        "_broken", "_closed", "_encoder", "_flusher", "_gaps", "_in", "_limit", "_mark_track", "_out", "_report",
-        "_told", "_tracks", "name",
+        "_broken", "_closed", "_encoder", "_flusher", "_gaps", "_given_in", "_given_out", "_in", "_in_line", "_limit",
+        "_lost", "_out", "_report", "_told", "_tracks", "name",
     )
     # fmt: on
 
@@ -85,11 +79,19 @@ class Recorder:
         self._report = report
         self._flusher = flusher
         self._limit = limit
-        tracks = {id(sink): Track(sink) for sink in sinks.values()}
-        self._tracks = tuple(tracks.values())
-        sides = [_Side(d, tracks[id(sinks[d])] if d in sinks else None) for d in (Direction.IN, Direction.OUT)]
-        self._in, self._out = sides
-        self._mark_track = self._in.track or self._out.track
+        self._in = self._out = None
+        self._tracks: tuple[Track, ...] = ()  # one for each sink
+        if (into := sinks.get(Direction.IN)) is not None:
+            self._in = Track(into)
+            self._tracks = (self._in,)
+        if (out := sinks.get(Direction.OUT)) is into:
+            self._out = self._in
+        elif out is not None:
+            self._out = Track(out)
+            self._tracks += (self._out,)
+        self._given_in = self._given_out = 0
+        self._lost = _NO_LOSS
+        self._in_line = _NEITHER  # directions whose last bytes did not end with LF
         self._gaps = 0
         self._told = _NOTHING
         self._broken = ""  # why the encoder can't be used any more
@@ -98,52 +100,67 @@ class Recorder:
     @property
     def healthy(self) -> bool:
         """False while recording does not work, or what was given is missing. For ``strict``: flush, then ask."""
-        return not self._broken and not any(track.trouble or track.gap for track in self._tracks)
+        for track in self._tracks:
+            if track.trouble or track.gap:
+                return False
+        return not self._broken
 
     @property
     def stats(self) -> RecorderStats:
         """The counts so far; what waits in the buffer counts as recorded until close."""
-        sides = (self._in, self._out)
-        recorded = {side.direction: side.given - side.lost for side in sides}
-        return RecorderStats(recorded, {side.direction: side.lost for side in sides}, self._gaps)
+        given = {Direction.IN: self._given_in, Direction.OUT: self._given_out}
+        recorded = {direction: given[direction] - self._lost[direction] for direction in given}
+        return RecorderStats(recorded, self._lost, self._gaps)
 
     def chunk(self, at: int | None, direction: Direction, data: bytes) -> None:
         """What one read saw, after it was relayed. ``at`` in microseconds since the epoch. Never raises."""
-        side = self._in if direction is Direction.IN else self._out
-        track = side.track
+        track = self._in if direction is Direction.IN else self._out
         if track is None or self._closed or not data:
             return
         size = len(data)
-        side.given += size
+        if direction is Direction.IN:
+            self._given_in += size
+        else:
+            self._given_out += size
         try:
-            if cause := self._obstacle(track, size):
-                self._lose(side, track, cause, at, size)
+            unusual = self._limit or self._broken or track.trouble or track.gap
+            if unusual and not self._is_ready(track, at, direction, size):
                 return
-            if track.gap:
-                self._end_gap(track)
-            encoded = self._encoder.chunk(at, direction, data)
-            side.in_line = data[-1] != 10
-            self._put(track, encoded, direction, size)
+            if size >= LARGE:
+                self._put_large(track, at, direction, data)
+            else:
+                encoded, buffer = self._encoder.chunk(at, direction, data), track.buffer
+                if not buffer.size:  # as in _put; here each call counts, since nearly every read comes by
+                    self._flusher.add(self)
+                if buffer.put(encoded, direction, size):
+                    self._write(track)
+            if data[-1] != 10 or self._in_line:
+                self._note_line(direction, ended=data[-1] == 10)
         except Exception as error:
             self._break(error)
-            self._lose(side, track, self._broken, at, size)
+            self._lose(track, self._broken, at, direction, size)
 
     def mark(self, at: int | None, name: str, detail: Mapping[str, str]) -> None:
         """What the bytes cannot say. Nothing where the format has no marks. Never raises."""
-        track = self._mark_track
-        if track and not self._closed and not self._obstacle(track, 0):
-            self._guard(self._put_mark, track, Mark(at, name, detail))
+        if not self._closed and self._tracks and not self._obstacle(self._tracks[0], 0):
+            self._guard(self._put_mark, at, name, detail)
 
     def flush(self) -> bool:
         """Writes what waits, unless a failed sink has to be left alone for a while. True when something still waits."""
         if self._closed:
             return False
+        waits = False
         for track in self._tracks:
-            self._write(track)
+            if not (track.buffer.size or track.trouble or track.gap):
+                continue
+            if error := track.write(self._flusher.now()):
+                self._tell_failure(track, error)
             if track.gap and not self._obstacle(track, 0):
                 self._guard(self._end_gap, track)
                 self._write(track)
-        return any(track.buffer.size or track.trouble for track in self._tracks)
+            if track.buffer.size or track.trouble:
+                waits = True
+        return waits
 
     def close(self, at: int | None, reason: str) -> None:
         """The conversation is over. Writes everything, tries a failed sink once more, and reports what is lost."""
@@ -151,15 +168,19 @@ class Recorder:
             return
         self._closed = True
         for track in self._tracks:
-            self._write(track, at_once=True)
+            if error := track.write(self._flusher.now(), at_once=True):
+                self._tell_failure(track, error)
         self._guard(self._finish, at, reason)
         for track in self._tracks:
-            self._write(track)
-            waiting = track.buffer.waiting()
-            self._in.lost += waiting[Direction.IN]
-            self._out.lost += waiting[Direction.OUT]
-            self._close_sink(track)
-        self._tell_losses()
+            if track.buffer.size or track.buffer.held:
+                self._write_last(track)
+            try:
+                track.buffer.sink.close()
+            except Exception as error:
+                cause = cause_of(error)
+                self._tell(cause, f"closing {track.name} failed: {cause}; its end may be missing")
+        if self._lost is not _NO_LOSS:
+            self._tell_losses()
 
     def _obstacle(self, track: Track, size: int) -> str:
         """Why ``size`` more bytes, already counted as given, can't be recorded now; or nothing."""
@@ -168,21 +189,37 @@ class Recorder:
         if track.trouble and track.refuses(size):
             return track.trouble
         if self._limit:
-            recorded = self._in.given - self._in.lost + self._out.given - self._out.lost - size
+            recorded = self._given_in + self._given_out - sum(self._lost.values()) - size
             return self._limit.reached(recorded, size)
         return ""
 
-    def _lose(self, side: _Side, track: Track, cause: str, at: int | None, size: int) -> None:
+    def _is_ready(self, track: Track, at: int | None, direction: Direction, size: int) -> bool:
+        """Whether bytes can be recorded now: a gap ends before them. When they can't be, they are counted as lost."""
+        if cause := self._obstacle(track, size):
+            self._lose(track, cause, at, direction, size)
+            return False
+        if track.gap:
+            self._end_gap(track)
+        return True
+
+    def _lose(self, track: Track, cause: str, at: int | None, direction: Direction, size: int) -> None:
         """Counts bytes that are not recorded, and opens a gap for them."""
-        side.lost += size
+        self._count_lost(direction, size)
         if track.gap is None:
             track.gap = Gap(cause, at, at)
             self._gaps += 1
             if not (track.trouble or self._broken):  # a limit: the sink works, so the recording can say it at once
                 self._tell(cause, f"recording to {track.name} stops: {cause}; the conversation goes on")
                 mark = Mark(at, "gap", {"cause": cause, "from": utc(at)})
-                self._guard(self._say, track, mark, {side.direction: begin_line(cause)})
-        track.gap.add(at, side.direction, size)
+                self._guard(self._say, track, mark, {direction: begin_line(cause)})
+        track.gap.add(at, direction, size)
+
+    def _count_lost(self, direction: Direction, size: int) -> None:
+        self._lost = {**self._lost, direction: self._lost[direction] + size}
+
+    def _note_line(self, direction: Direction, *, ended: bool) -> None:
+        """Remembers whether a direction is inside a line."""
+        self._in_line = self._in_line - {direction} if ended else self._in_line | {direction}
 
     def _end_gap(self, track: Track) -> None:
         """Writes what is missing where it is missing. May raise what the encoder raises; the gap stays open then."""
@@ -197,28 +234,30 @@ class Recorder:
             self._put(track, encoded, Direction.IN, 0)
             return
         for direction, line in lines.items():
-            side = self._in if direction is Direction.IN else self._out
-            text = b"\r\n" + line if side.in_line else line
-            side.in_line = False
+            text = b"\r\n" + line if direction in self._in_line else line
+            self._note_line(direction, ended=True)
             self._put(track, self._encoder.chunk(mark.at, direction, text), direction, 0)
 
-    def _put_mark(self, track: Track, mark: Mark) -> None:
-        self._put(track, self._encoder.mark(mark), Direction.IN, 0)
+    def _put_mark(self, at: int | None, name: str, detail: Mapping[str, str]) -> None:
+        self._put(self._tracks[0], self._encoder.mark(Mark(at, name, detail)), Direction.IN, 0)
 
-    def _put(self, track: Track, encoded: bytes, direction: Direction, share: int) -> None:
+    def _put(self, track: Track, encoded: Piece, direction: Direction, share: int) -> None:
+        if not track.buffer.size:  # else the flusher knows
+            self._flusher.add(self)
         if track.buffer.put(encoded, direction, share):
             self._write(track)
-        if track.buffer.size:
-            self._flusher.add(self)
 
-    def _write(self, track: Track, *, at_once: bool = False) -> None:
-        error = track.write(self._flusher.now(), at_once=at_once)
-        if error:
-            self._tell(
-                track.trouble,
-                f"recording to {track.name} failed: {track.trouble}; {advice_for(error)}; "
-                "the conversation goes on and recording is tried again",
-            )
+    def _put_large(self, track: Track, at: int | None, direction: Direction, data: bytes) -> None:
+        """A large read, in pieces if the encoder can give them: to join them would be a copy more."""
+        in_pieces = getattr(self._encoder, "pieces", None)
+        *heads, body = in_pieces(at, direction, data) if in_pieces else [self._encoder.chunk(at, direction, data)]
+        for head in heads:
+            self._put(track, head, direction, 0)
+        self._put(track, body, direction, len(data))
+
+    def _write(self, track: Track) -> None:
+        if error := track.write(self._flusher.now()):
+            self._tell_failure(track, error)
 
     def _break(self, error: Exception) -> None:
         """The encoder failed: no byte of it can be trusted from here on."""
@@ -236,25 +275,29 @@ class Recorder:
     def _finish(self, at: int | None, reason: str) -> None:
         """The last bytes: gaps, the mark ``closed``, what the encoder held back."""
         for track in self._tracks:
-            if not track.trouble:
+            if track.gap and not track.trouble:
                 self._end_gap(track)
-        if self._mark_track:
-            self._put_mark(self._mark_track, Mark(at, "closed", {"reason": reason}))
-        for side in (self._in, self._out):
-            if side.track:
-                self._put(side.track, self._encoder.end(side.direction), side.direction, 0)
+        if self._tracks and getattr(self._encoder, "has_marks", True):
+            self._put_mark(at, "closed", {"reason": reason})
+        for direction, into in ((Direction.IN, self._in), (Direction.OUT, self._out)):
+            if into and (rest := self._encoder.end(direction)):
+                self._put(into, rest, direction, 0)
 
-    def _close_sink(self, track: Track) -> None:
-        try:
-            track.buffer.sink.close()
-        except Exception as error:
-            cause = cause_of(error)
-            self._tell(cause, f"closing {track.name} failed: {cause}; its end may be missing")
+    def _write_last(self, track: Track) -> None:
+        """The last write of a sink; what it does not take then is lost."""
+        self._write(track)
+        for direction, size in track.buffer.waiting().items():
+            self._count_lost(direction, size)
+
+    def _tell_failure(self, track: Track, error: Exception) -> None:
+        self._tell(
+            track.trouble,
+            f"recording to {track.name} failed: {track.trouble}; {advice_for(error)}; "
+            "the conversation goes on and recording is tried again",
+        )
 
     def _tell_losses(self) -> None:
-        lost = " and ".join(
-            f"{side.lost} bytes of .{side.direction.value}" for side in (self._in, self._out) if side.lost
-        )
+        lost = " and ".join(f"{size} bytes of .{direction.value}" for direction, size in self._lost.items() if size)
         if lost:
             causes = "; ".join(sorted(self._told))
             self._tell("", f"{lost} are not in the recording ({causes})")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rawlog.errors import ConfigError
 from rawlog.events import Direction
 from rawlog.formats.sealed import CHUNK, PIECE_HEAD, SLOT, TAG, about_piece
-from rawlog.recorder.sinks import FileSink
+from rawlog.recorder.sinks import FileSink, Piece
 from rawlog.settings import age_keys
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class SealedSink(FileSink):
         """With so many bytes more a chunk is full and done: who waits for them saves sealing them twice."""
         return CHUNK - len(self._part) + 1
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, *pieces: Piece) -> None:
         """As of any sink; what is taken can be read by a recipient from now on, whatever happens to this process."""
         keys = self._keys or self._start()
         rest = memoryview(b"".join(pieces))

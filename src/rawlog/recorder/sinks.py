@@ -11,6 +11,9 @@ import errno
 import os
 from typing import Protocol
 
+Piece = bytes | memoryview
+"""What a sink takes. It does not change any more, so it may be kept until it is written."""
+
 
 class Sink(Protocol):
     """One stream of encoded bytes. ``name`` is what messages call it; ``written`` is how many bytes it has taken."""
@@ -18,7 +21,7 @@ class Sink(Protocol):
     name: str
     written: int
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, *pieces: Piece) -> None:
         """Takes all bytes of all pieces, or raises OSError with ``written`` telling how many were taken."""
 
     def close(self) -> None:
@@ -35,11 +38,13 @@ class FileSink:
         self.name = name
         self.written = 0
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, *pieces: Piece) -> None:
         """One system call when all goes well; short writes are gone on with (EINTR is Python's business, PEP 475)."""
-        taken = os.write(self.fd, pieces[0]) if len(pieces) == 1 else os.writev(self.fd, pieces)
+        if len(pieces) == 1:
+            taken, total = os.write(self.fd, pieces[0]), len(pieces[0])
+        else:
+            taken, total = os.writev(self.fd, pieces), sum(map(len, pieces))
         self.written += taken
-        total = sum(map(len, pieces))
         if taken < total:
             self._go_on(memoryview(b"".join(pieces))[taken:])
 
@@ -65,9 +70,9 @@ class MemorySink:
         self.name = name
         self.written = 0
         self.closed = False
-        self._pieces: list[bytes] = []
+        self._pieces: list[Piece] = []
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, *pieces: Piece) -> None:
         """Takes the pieces; never fails."""
         self._pieces += pieces
         self.written += sum(map(len, pieces))

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from rawlog.engine.connect import Connecting, Endpoint, connect
 from rawlog.engine.loop import READ, WRITE, Loop, Timer
 from rawlog.engine.sentences import LegError, os_sentence
+from rawlog.recorder.sinks import Piece
 
 LIMIT = 256 << 10
 """Bytes kept for a collector that is slow or away: the largest read, and minutes of a usual conversation. With 4000
@@ -84,7 +85,7 @@ class TcpSink:
 
     # -- what a recorder calls ----------------------------------------------------------------------------------------
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, *pieces: Piece) -> None:
         """Takes the bytes over; returns at once. BlockingIOError when they do not all fit, OSError after close."""
         if self._closed or self._deadline is not None:
             raise OSError(errno.EBADF, "the recording is closed")
