@@ -14,7 +14,6 @@ from rawlog.cli import service
 from rawlog.taps import postlogin_command
 from tests.support.dropin import python_path
 
-
 TELL = (
     "import json; from rawlog.taps import postlogin_command as c; "
     "c.run = lambda words: print(json.dumps([words, sys.flags.no_site, sys.path, sorted(sys.modules)]))"

@@ -69,6 +69,24 @@ def test_nothing_is_in_the_way_of_what_need_not_be_understood() -> None:
     assert scene.recorder.closed == [(9, "client closed")]
 
 
+@pytest.mark.parametrize("late", range(1, 6))
+def test_a_recording_that_comes_late_is_in_the_clear_all_the_same(late: int) -> None:
+    """The files may take until the client has begun to compress, or until everything was said."""
+    scene = Scene(record=False)
+    packer = zlib.compressobj(wbits=-15)
+    logout = packer.compress(b"a3 LOGOUT\r\n") + packer.flush(zlib.Z_SYNC_FLUSH)
+    packer = zlib.compressobj(wbits=-15)
+    bye = packer.compress(b"* BYE\r\na3 OK\r\n") + packer.flush(zlib.Z_SYNC_FLUSH)
+    said = [(OUT, OK_COMPRESS), (IN, b"a2 COMPRESS DEFLATE\r\n"), (OUT, b"a2 OK Begin compression\r\n")]
+    for number, (direction, data) in enumerate([*said, (IN, logout), (OUT, bye)], 1):
+        scene.see(direction, data)
+        if number == late:
+            scene.record()
+    scene.tap.close(9, "client closed")
+    assert scene.recorder.text(IN) == b"a2 COMPRESS DEFLATE\r\na3 LOGOUT\r\n"
+    assert scene.recorder.text(OUT) == OK_COMPRESS + b"a2 OK Begin compression\r\n* BYE\r\na3 OK\r\n"
+
+
 def test_who_speaks_before_the_answer_is_recorded_at_once() -> None:
     scene = Scene()
     scene.see(IN, b"a2 NOOP\r\n")

@@ -35,7 +35,7 @@ class PostLoginTap:
 
     # fmt: off
     __slots__ = (
-        "_answer", "_closed", "_early", "_early_size", "_keep", "_masker", "_on_full", "_recorder", "_relay",
+        "_answer", "_closed", "_early", "_early_size", "_given", "_keep", "_masker", "_on_full", "_recorder", "_relay",
         "_written",
     )
     # fmt: on
@@ -47,6 +47,7 @@ class PostLoginTap:
         self._recorder: Recorder | None = None
         self._early: list[_Said] | None = None  # what was said before it is known what is needed
         self._early_size = 0
+        self._given = 0  # how many of them are recorded
         self._answer: bytes | None = None  # what the server says first
         self._masker: Masker | None = None
         self._written = _NOTHING  # early bytes that are recorded, and will come out of the masker
@@ -60,9 +61,6 @@ class PostLoginTap:
             self._early = None
             return
         self._recorder = recorder
-        if self._keep:
-            for at, direction, data in self._early or ():
-                self._write(recorder, at, direction, data)
         self._look(recorder)
         if self._closed is not None:
             self.close(*self._closed)
@@ -88,20 +86,18 @@ class PostLoginTap:
         if direction is Direction.OUT and self._answer is None:
             self._answer = data
         if self._recorder is not None:
-            if self._keep:
-                self._write(self._recorder, at, direction, data)
             self._look(self._recorder)
         elif self._early_size > EARLY_LIMIT:
             self._on_full()
 
-    def _write(self, recorder: Recorder, at: int, direction: Direction, data: bytes) -> None:
-        self._written = {**self._written, direction: self._written.get(direction, 0) + len(data)}
-        recorder.chunk(at, direction, data)
-
     def _look(self, recorder: Recorder) -> None:
-        """Decide, once the server has answered, what this conversation needs."""
+        """Decide, once the server has answered, what this conversation needs. Nothing is compressed before."""
         if self._answer is not None or self._early_size > EARLY_LIMIT:
             self._plug(recorder, self._masker_for(self._answer or b""))
+        elif self._keep and self._early:
+            for at, direction, data in self._early[self._given :]:
+                recorder.chunk(at, direction, data)
+            self._given = len(self._early)
 
     def _masker_for(self, answer: bytes) -> Masker | None:
         """What is needed to understand a conversation that goes on with ``answer``; None when nothing is."""
@@ -117,18 +113,20 @@ class PostLoginTap:
 
     def _plug(self, recorder: Recorder, masker: Masker | None) -> None:
         """From now on the recorder gets everything, straight or through a masker."""
-        early, self._early, self._answer = self._early or (), None, None
+        early, self._early, self._answer = self._early or [], None, None
         self._on_full = _nothing
         self._masker = masker
         if masker is None:
-            self._written = _NOTHING
             self._relay.tap = recorder.chunk
+            for at, direction, data in early[self._given :]:
+                recorder.chunk(at, direction, data)
             return
 
         def masked(at: int, direction: Direction, data: bytes) -> None:
             self._give(recorder, masker.chunk(at, direction, data))
 
         self._relay.tap = masked
+        self._written = {Direction.IN: sum(len(data) for _, _, data in early[: self._given])}  # no answer is among them
         for at, direction, data in early:
             masked(at, direction, data)
 
@@ -137,7 +135,8 @@ class PostLoginTap:
             if isinstance(event, Chunk):
                 written = self._written.get(event.direction, 0)
                 known = min(written, len(event.data))
-                self._written = {**self._written, event.direction: written - known}
+                if known:
+                    self._written = {event.direction: written - known}
                 recorder.chunk(event.at, event.direction, event.data[known:])
             else:
                 recorder.mark(event.at, event.name, event.detail)
