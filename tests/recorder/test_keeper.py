@@ -5,10 +5,12 @@ from __future__ import annotations
 import _socket
 import gc
 import os
+import resource
+import signal
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ from rawlog.recorder.naming import Opened
 from tests.support import hanging
 from tests.support.hanging import HANGING
 from tests.support.places import NOBODY, STRANGER, ids_given_back, shared_directory
-from tests.support.probes import CLOSED, EVERYTHING, Stage, needs_landlock, own_state, state_of
+from tests.support.probes import CLOSED, EVERYTHING, Stage, in_a_process, needs_landlock, own_state, state_of
 from tests.support.staff import Staff
 
 AT = 1795385217_427810
@@ -252,6 +254,14 @@ def test_descriptors_come_with_the_answer(keepers: Staff, home: Path) -> None:
     assert ask(orders, 7, order("relative"))[0][0] == keeper.NO
 
 
+def worked(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except PermissionError:
+        return False
+    return True
+
+
 def answered(keepers: Staff, number: int, wanted: Order) -> Path:
     """The first file of a recording that is made."""
     words, fds = ask(keepers.work, number, wanted)
@@ -289,6 +299,28 @@ def test_one_keeper_serves_users_in_turn(keepers: Staff, home: Path) -> None:
         assert state_of(pid)["Uid"].split() == ["0", str(uid), "0", str(uid)]
         assert state_of(pid)["Groups"].split() == [str(uid)]
     assert ask(keepers.work, 9, order(other))[0][0] == keeper.NO  # another's home stays closed
+
+
+@needs_root
+def test_the_user_whose_rights_a_keeper_has_can_do_nothing_to_it(keepers: Staff, home: Path) -> None:
+    answered(keepers, 1, order(home))
+    (pid,) = keepers.pids()
+    attempts: dict[str, Callable[[], object]] = {
+        "stop it": lambda: os.kill(pid, signal.SIGTERM),
+        "inspect it": lambda: list(Path(f"/proc/{pid}/fd").iterdir()),
+        "limit it": lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3)),
+        "make it wait": lambda: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)),
+        "make it slow": lambda: os.setpriority(os.PRIO_PROCESS, pid, 19),
+    }
+
+    def as_the_user() -> list[str]:
+        os.setgroups([NOBODY])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        return [name for name, attempt in attempts.items() if worked(attempt)]
+
+    assert in_a_process(as_the_user) == "[]"
+    assert state_of(pid)["Uid"].split()[1] == str(NOBODY)
 
 
 @needs_landlock
