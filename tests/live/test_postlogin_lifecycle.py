@@ -52,7 +52,7 @@ def test_a_file_system_that_hangs_costs_no_login(start: Callable[..., DovecotSer
         client.say(b"a2 NOOP\r\n")
     (pid,) = service_pids(server)
     (parent,) = children(pid)
-    keepers = children(parent)
+    keepers = [parent, *children(parent)]  # with the parent, or one more would come and do their work
     for keeper in keepers:
         os.kill(keeper, signal.SIGSTOP)
     try:
@@ -67,6 +67,22 @@ def test_a_file_system_that_hangs_costs_no_login(start: Callable[..., DovecotSer
         client.say(b"a4 LOGOUT\r\n")
     wait_until(lambda: pairs(server.home(BOB) / "dovecot.rawlog"))
     assert not any(b"a3 NOOP" in in_ for in_, _ in pairs(place(server)))
+
+
+def test_when_the_only_keeper_hangs_another_one_serves_the_login(start: Callable[..., DovecotServer]) -> None:
+    server = start()
+    with imap_login(server, ALICE) as client:
+        client.say(b"a2 NOOP\r\n")
+    (parent,) = children(service_pids(server)[0])
+    (keeper,) = children(parent)
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        with imap_login(server, ALICE) as client:
+            client.say(b"a3 NOOP\r\n")
+        wait_until(lambda: any(b"a3 NOOP" in in_ for in_, _ in pairs(place(server))))
+        assert len(children(parent)) == 2
+    finally:
+        os.kill(keeper, signal.SIGCONT)
 
 
 def test_hundreds_of_logins_while_the_service_is_killed(start: Callable[..., DovecotServer]) -> None:

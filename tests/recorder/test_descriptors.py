@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from rawlog.recorder.descriptors import keep_only, receive
+from rawlog.recorder.descriptors import keep_only, receive, send
 from tests.support.places import open_descriptors
 
 
@@ -48,6 +48,19 @@ def test_what_comes_with_a_message_does_not_survive_an_exec_and_is_never_too_muc
     sender.send(b"y")
     assert receive(receiver, 10, 4) == (b"y", [], False)
     for fd in sent:
+        os.close(fd)
+    sender.close()
+    receiver.close()
+
+
+def test_what_is_sent_arrives_in_its_order() -> None:
+    sender, receiver = socket.socketpair()
+    sent = [os.open(path, os.O_RDONLY) for path in (os.devnull, "/")]
+    assert send(sender, b"abc", sent) == 3
+    data, fds, lost = receive(receiver, 10, 2)
+    assert (data, lost) == (b"abc", False)
+    assert [os.fstat(fd).st_ino for fd in fds] == [os.fstat(fd).st_ino for fd in sent]
+    for fd in (*sent, *fds):
         os.close(fd)
     sender.close()
     receiver.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import _socket
+import gc
 import os
+import resource
 import signal
-import socket
 import stat
-import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,16 @@ import pytest
 from rawlog.engine.confine import NETWORK_VERSION, landlock_version
 from rawlog.errors import FormatError
 from rawlog.events import Direction
-from rawlog.recorder import keeper
+from rawlog.recorder import keeper, staff
+from rawlog.recorder.descriptors import receive
 from rawlog.recorder.directory import NotRecorded
-from rawlog.recorder.keeper import Order, acting_as, carry_out, decode_order, encode_order, start_keepers
+from rawlog.recorder.keeper import Order, carry_out, decode_order, encode_order, start_keepers
 from rawlog.recorder.naming import Opened
-from tests.support.places import NOBODY, STRANGER, shared_directory
-from tests.support.probes import CLOSED, EVERYTHING, Stage, own_state
+from tests.support import hanging
+from tests.support.hanging import HANGING
+from tests.support.places import NOBODY, STRANGER, ids_given_back, shared_directory
+from tests.support.probes import CLOSED, EVERYTHING, Stage, in_a_process, needs_landlock, own_state, state_of
+from tests.support.staff import Staff
 
 AT = 1795385217_427810
 ROOT = os.geteuid() == 0
@@ -49,7 +55,8 @@ def order(home: Path | str, **more: object) -> Order:
 
 def made(home: Path | str, **more: object) -> Opened:
     promised: list[int] = []
-    opened = carry_out(order(home, promise=True, **more), lambda: promised.append(1))
+    with ids_given_back():
+        opened = carry_out(order(home, promise=True, **more), lambda: promised.append(1))
     assert isinstance(opened, Opened), opened
     assert promised == [1]
     for sink in opened.sinks.values():
@@ -59,7 +66,8 @@ def made(home: Path | str, **more: object) -> Opened:
 
 def refused(home: Path | str, **more: object) -> NotRecorded:
     promised: list[int] = []
-    answer = carry_out(order(home, promise=True, **more), lambda: promised.append(1))
+    with ids_given_back():
+        answer = carry_out(order(home, promise=True, **more), lambda: promised.append(1))
     assert isinstance(answer, NotRecorded)
     assert promised == []
     return answer
@@ -74,7 +82,35 @@ def test_files_are_made_as_the_user_with_the_mail_process_in_their_name(home: Pa
         info = path.stat()
         assert stat.S_IMODE(info.st_mode) == 0o600
         assert (info.st_uid, info.st_gid) == (order(home).uid, order(home).gid)
-    assert os.geteuid() == (0 if ROOT else os.getuid())
+
+
+@needs_root
+def test_it_stays_the_user_until_the_next_order_and_only_effectively(home: Path) -> None:
+    with ids_given_back():
+        carry_out(order("/nowhere"), lambda: None)
+        assert (os.getresuid(), os.getresgid()) == ((0, NOBODY, 0), (0, NOBODY, 0))
+        carry_out(order(home, uid=0), lambda: None)  # refused: nothing changes
+        assert os.getresuid() == (0, NOBODY, 0)
+        answer = carry_out(order(home, uid=STRANGER, gid=STRANGER), lambda: None)
+        assert isinstance(answer, NotRecorded)
+        assert f"can't be reached by uid {STRANGER}" in answer.reason
+
+
+@needs_root
+def test_rights_that_can_not_be_had_are_told_and_cost_no_other_user(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(groups: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setgroups", refuse)
+    with ids_given_back():
+        answer = carry_out(order(home), lambda: None)
+        assert isinstance(answer, NotRecorded)
+        assert f"{home}: nobody may act as its user: [Errno 1] Operation not permitted; start the" in answer.reason
+        assert os.getresuid() == (0, 0, 0)
+    monkeypatch.undo()
+    made(home)
 
 
 def test_a_name_that_is_taken_gets_a_number_and_the_address_stands_in_front(home: Path) -> None:
@@ -130,7 +166,11 @@ def test_no_directory_is_expected_and_anything_else_is_not(home: Path) -> None:
 
 def test_who_does_not_wait_is_promised_nothing(home: Path) -> None:
     promised: list[int] = []
-    assert isinstance(carry_out(order(home), lambda: promised.append(1)), Opened)
+    with ids_given_back():
+        opened = carry_out(order(home), lambda: promised.append(1))
+    assert isinstance(opened, Opened)
+    for sink in opened.sinks.values():
+        sink.close()
     assert promised == []
 
 
@@ -162,16 +202,6 @@ def test_an_ordinary_user_serves_only_itself(home: Path) -> None:
     assert "start the service as root, or as that user" in refused(home, uid=os.geteuid() + 1).reason
 
 
-@needs_root
-def test_acting_as_a_user_leaves_nothing_of_root_and_comes_back() -> None:
-    groups = os.getgroups()
-    with acting_as(NOBODY, NOBODY):
-        assert (os.geteuid(), os.getegid(), os.getgroups()) == (NOBODY, NOBODY, [NOBODY])
-        status = Path("/proc/self/status").read_text()
-        assert "CapEff:\t0000000000000000" in status
-    assert (os.geteuid(), os.getegid(), os.getgroups()) == (0, 0, groups)
-
-
 @pytest.mark.parametrize(
     "sample",
     [
@@ -193,30 +223,25 @@ def test_an_order_arrives_as_it_was_given(sample: Order) -> None:
 
 
 @pytest.fixture
-def orders() -> Iterator[socket.socket]:
-    sock = start_keepers(2)
-    sock.settimeout(10)
-    yield sock
-    sock.close()
+def keepers() -> Iterator[Staff]:
+    keepers = Staff(start_keepers)
+    yield keepers
+    keepers.close()
 
 
-def ask(orders: socket.socket, number: int, wanted: Order) -> tuple[list[bytes], list[int]]:
+def ask(orders: _socket.socket, number: int, wanted: Order) -> tuple[list[bytes], list[int]]:
     """The words of the last answer, and its descriptors."""
     orders.send(encode_order(number, wanted))
     while True:
-        message, fds, _, _ = socket.recv_fds(orders, keeper.MESSAGE_LIMIT, 2)
+        message, fds, _ = receive(orders, keeper.MESSAGE_LIMIT, 2)
         words = message.split(b"\0")
         assert words[1] == b"%d" % number
         if words[0] != keeper.PROMISE:
             return words, fds
 
 
-def children_of(pid: int) -> list[int]:
-    asked = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-    return [int(word) for word in asked.stdout.split()]
-
-
-def test_descriptors_come_with_the_answer(orders: socket.socket, home: Path) -> None:
+def test_descriptors_come_with_the_answer(keepers: Staff, home: Path) -> None:
+    orders = keepers.work
     words, fds = ask(orders, 5, order(home))
     assert words[0] == keeper.FILES
     path = words[2].decode()
@@ -229,66 +254,118 @@ def test_descriptors_come_with_the_answer(orders: socket.socket, home: Path) -> 
     assert ask(orders, 7, order("relative"))[0][0] == keeper.NO
 
 
-def test_a_keeper_that_dies_is_replaced(home: Path) -> None:
-    before = set(children_of(os.getpid()))
-    orders = start_keepers(2)
-    orders.settimeout(10)
-    (parent,) = set(children_of(os.getpid())) - before
-    deadline = time.monotonic() + 10
-    while len(children_of(parent)) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    killed = children_of(parent)
-    for pid in killed:
-        os.kill(pid, signal.SIGKILL)
-    while len(set(children_of(parent)) - set(killed)) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    words, fds = ask(orders, 1, order(home))
-    assert words[0] == keeper.FILES
+def worked(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except PermissionError:
+        return False
+    return True
+
+
+def answered(keepers: Staff, number: int, wanted: Order) -> Path:
+    """The first file of a recording that is made."""
+    words, fds = ask(keepers.work, number, wanted)
+    assert words[0] == keeper.FILES, words
     for fd in fds:
         os.close(fd)
-    keepers = children_of(parent)
-    orders.close()  # the service ends, and so does everybody
-    assert os.waitpid(parent, 0)[1] == 0
-    while any(Path(f"/proc/{pid}").exists() for pid in keepers):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    return Path(words[3].decode().partition(" ")[2])
+
+
+def test_while_one_keeper_hangs_another_that_is_called_takes_the_orders(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "carry_out", hanging.carry_out)
+    keepers = Staff(start_keepers)
+    keepers.work.send(encode_order(1, order(HANGING)))
+    keepers.ring()
+    answered(keepers, 2, order(home))
+    keepers.wait_for(2)
+    keepers.close()  # the parent does not wait for who hangs
+
+
+@needs_root
+def test_one_keeper_serves_users_in_turn(keepers: Staff, home: Path) -> None:
+    other = home.parent / "other"
+    (other / "dovecot.rawlog").mkdir(parents=True)
+    other.chmod(0o700)
+    for path in (other, other / "dovecot.rawlog"):
+        os.chown(path, STRANGER, STRANGER)
+    theirs = order(other, uid=STRANGER, gid=STRANGER)
+    for number, (wanted, uid) in enumerate([(order(home), NOBODY), (theirs, STRANGER), (order(home), NOBODY)]):
+        info = answered(keepers, number, wanted).stat()
+        assert (info.st_uid, info.st_gid) == (uid, uid)
+        assert ask(keepers.work, 9, order(home, uid=0))[0][0] == keeper.NO  # an order refused changes nothing
+        (pid,) = keepers.pids()
+        assert state_of(pid)["Uid"].split() == ["0", str(uid), "0", str(uid)]
+        assert state_of(pid)["Groups"].split() == [str(uid)]
+    assert ask(keepers.work, 9, order(other))[0][0] == keeper.NO  # another's home stays closed
+
+
+@needs_root
+def test_the_user_whose_rights_a_keeper_has_can_do_nothing_to_it(keepers: Staff, home: Path) -> None:
+    answered(keepers, 1, order(home))
+    (pid,) = keepers.pids()
+    attempts: dict[str, Callable[[], object]] = {
+        "stop it": lambda: os.kill(pid, signal.SIGTERM),
+        "inspect it": lambda: list(Path(f"/proc/{pid}/fd").iterdir()),
+        "limit it": lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3)),
+        "make it wait": lambda: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)),
+        "make it slow": lambda: os.setpriority(os.PRIO_PROCESS, pid, 19),
+    }
+
+    def as_the_user() -> list[str]:
+        os.setgroups([NOBODY])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        return [name for name, attempt in attempts.items() if worked(attempt)]
+
+    assert in_a_process(as_the_user) == "[]"
+    assert state_of(pid)["Uid"].split()[1] == str(NOBODY)
+
+
+@needs_landlock
+def test_a_home_where_keepers_make_no_files_is_not_said_to_be_closed_to_its_user(keepers: Staff) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as top:
+        place = Path(top, "dovecot.rawlog")
+        place.mkdir()
+        for path in (place, place.parent):
+            os.chown(path, order("").uid, order("").gid)
+        words, _ = ask(keepers.work, 1, order(top))
+        uid = order("").uid
+        assert words[2].decode() == (
+            f"{place} is writable by uid {uid}, but keepers make no files below /dev; "
+            "move it, or record elsewhere (rawlog_dir)"
+        )
+        place.chmod(0o500)
+        assert f"not writable by uid {uid}" in ask(keepers.work, 2, order(top))[0][2].decode()
+
+
+def test_keepers_collect_no_garbage_because_they_make_none(home: Path) -> None:
+    messages = [b"x", *(encode_order(1, order(place, promise=True)) for place in (home, "/nowhere", "relative"))]
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    for message in messages:
+        ours.send(message)
+    ours.shutdown(_socket.SHUT_WR)
+    gc.collect()
+    gc.disable()
+    try:
+        with ids_given_back():
+            keeper.serve(theirs)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+        ours.close()
+        theirs.close()
 
 
 @pytest.mark.parametrize("message", [b"x", b"1\x002\x003\x004\x005\0in", b"1\x002\x003\x004\x00x\0in\0\0/", b"\0" * 7])
 def test_what_is_no_order_is_refused_and_ends_no_keeper(message: bytes, home: Path) -> None:
     with pytest.raises(FormatError, match="an order that is none"):
         decode_order(message)
-    before = set(children_of(os.getpid()))
-    orders = start_keepers(1)
-    (parent,) = set(children_of(os.getpid())) - before
-    orders.settimeout(10)
-    orders.send(message)
-    words, fds = ask(orders, 1, order(home))
-    assert words[0] == keeper.FILES
-    for fd in fds:
-        os.close(fd)
-    orders.close()
-    os.waitpid(parent, 0)
-
-
-def test_a_keeper_holds_nothing_of_the_service(home: Path) -> None:
-    held = os.open(home, os.O_RDONLY)
-    os.set_inheritable(held, True)
-    before = set(children_of(os.getpid()))
-    orders = start_keepers(1)
-    (parent,) = set(children_of(os.getpid())) - before
-    deadline = time.monotonic() + 10
-    while not (keepers := children_of(parent)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    names = [str(entry.readlink()) for entry in Path(f"/proc/{keepers[0]}/fd").iterdir() if int(entry.name) > 2]
-    assert str(home) not in names
-    assert sum(name.startswith("socket:") for name in names) == 1
-    os.close(held)
-    orders.close()
-    os.waitpid(parent, 0)
+    keepers = Staff(start_keepers)
+    keepers.work.send(message)
+    answered(keepers, 1, order(home))
+    keepers.close()
 
 
 def test_a_keeper_can_only_do_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,12 +373,15 @@ def test_a_keeper_can_only_do_its_work(tmp_path: Path, monkeypatch: pytest.Monke
     stage = Stage(tmp_path)
     making = {"overwrite a file", "truncate a file", "make a file elsewhere"}  # a home can be anywhere
 
-    def mad(orders: socket.socket, count: int) -> None:
+    def mad(serve: object, orders: _socket.socket, calls: int, count: int) -> None:
         worked = stage.tried(EVERYTHING) if landlock_version() >= NETWORK_VERSION else []
         orders.send(repr([sorted(set(worked) - making), own_state()]).encode())
 
-    monkeypatch.setattr(keeper, "_tend", mad)
+    monkeypatch.setattr(staff, "_tend", mad)
     orders = start_keepers()
+    bell = staff.take_bell(orders)
+    assert bell is not None
+    os.close(bell)
     assert orders.recv(4096).decode() == repr([[], CLOSED])
     orders.close()
     os.wait()

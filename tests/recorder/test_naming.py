@@ -83,6 +83,10 @@ def test_names_of_the_rawlog_program(utc: None) -> None:
     assert list(itertools.islice(dashed_stems(T), 3)) == [begin, f"{begin}.2", f"{begin}.3"]
     assert next(dashed_stems(T, "127.0.0.1")) == f"127.0.0.1-{begin}"
     assert next(dashed_stems(T, "2001:db8::1")) == f"2001:db8::1-{begin}"
+    assert list(itertools.islice(dashed_stems(T, "::1", 4711), 2)) == [
+        "::1-20261122-220657-4711",
+        "::1-20261122-220657-4711.2",
+    ]
 
 
 def test_names_are_in_local_time(monkeypatch: pytest.MonkeyPatch, utc: None) -> None:
@@ -263,6 +267,7 @@ def test_not_writable() -> None:
     assert isinstance(answer, NotRecorded)
     assert not answer.expected
     assert answer.reason.startswith(f"{place} is not writable by uid {NOBODY}; ")
+    assert answer.denied
 
 
 def test_a_group_directory_is_as_good_as_any() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,24 +13,32 @@ import pytest
 
 from rawlog.events import Direction
 from rawlog.recorder import keeper, orders
+from rawlog.recorder.descriptors import send
 from rawlog.recorder.directory import NotRecorded
 from rawlog.recorder.keeper import Order, decode_order
 from rawlog.recorder.naming import Opened
 from rawlog.recorder.orders import Keepers
+from rawlog.recorder.staff import BELL
+from tests.support import hanging
+from tests.support.hanging import HANGING
 from tests.support.looping import Turning, turning
-from tests.support.places import open_descriptors
+from tests.support.places import NOBODY, open_descriptors
 
 DEADLINE = 0.1
+USER = os.geteuid() or NOBODY, os.getegid() or NOBODY
 
 
 class Scene:
     """Keepers played by the test: ``their`` is their end of the socket."""
 
-    def __init__(self, turning: Turning) -> None:
+    def __init__(self, turning: Turning, deadline: float = DEADLINE) -> None:
         ours, self.their = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.their.settimeout(10)
+        self.calls, bell = os.pipe()
+        send(self.their, BELL, [bell])
+        os.close(bell)
         self.turning = turning
-        self.keepers = Keepers(turning.loop, ours, count=2, deadline=DEADLINE)
+        self.keepers = Keepers(turning.loop, ours, count=2, deadline=deadline)
         self.said: list[object] = []
 
     def ask(self, home: str = "/h") -> None:
@@ -49,6 +59,15 @@ class Scene:
         for fd in fds:
             os.close(fd)
 
+    def rung(self) -> bool:
+        """Whether one keeper more was asked for."""
+        return bool(select.select([self.calls], [], [], 0)[0])
+
+    def close(self) -> None:
+        self.keepers.close()
+        self.their.close()
+        os.close(self.calls)
+
     def wait(self, count: int) -> list[object]:
         self.turning.until(lambda: len(self.said) >= count)
         return self.said
@@ -59,8 +78,7 @@ def scene() -> Iterator[Scene]:
     with turning() as made:
         scene = Scene(made)
         yield scene
-        scene.keepers.close()
-        scene.their.close()
+        scene.close()
 
 
 def reason(answer: object) -> str:
@@ -188,13 +206,98 @@ def test_an_answer_that_fails_does_not_cost_the_others(scene: Scene) -> None:
     assert [str(error) for error in errors] == ["a mistake"]
 
 
+def test_an_order_that_waits_long_calls_one_keeper_more_before_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "PATIENCE", 1 / 1000)
+    with turning() as made:
+        scene = Scene(made, deadline=60.0)
+        scene.ask("/slow")
+        made.until(scene.rung)
+        assert scene.said == []
+        scene.answer(keeper.NO, scene.asked(), "at last")
+        assert reason(scene.wait(1)[0]) == "at last"
+        scene.close()
+
+
+def test_an_order_that_is_late_calls_one_keeper_more_even_when_nobody_looked_before(scene: Scene) -> None:
+    scene.ask("/slow")
+    time.sleep(DEADLINE * 2)  # in something else that happens in the loop
+    scene.wait(1)
+    assert scene.rung()
+
+
+def test_who_is_answered_in_time_calls_nobody() -> None:
+    with turning() as made:
+        scene = Scene(made, deadline=60.0)
+        for number in range(3):
+            scene.ask()
+            scene.answer(keeper.NO, scene.asked(), "no")
+            scene.wait(number + 1)
+        scene.keepers._look()  # what the timer does
+        assert not scene.rung()
+        scene.ask()
+        scene.keepers._look()
+        assert not scene.rung()
+        scene.close()
+
+
+def test_a_keeper_that_can_not_be_called_is_no_error(scene: Scene) -> None:
+    os.close(scene.calls)
+    scene.ask("/slow")
+    scene.wait(1)
+    scene.calls = os.open(os.devnull, os.O_RDONLY)
+
+
+def test_each_order_has_a_deadline_of_its_own(scene: Scene) -> None:
+    """One timer is enough for all: it goes on to the next one."""
+    loop, ends = scene.turning.loop, dict[str, float]()
+
+    def ask(home: str) -> None:
+        begin = loop.monotonic()
+        scene.keepers.ask(Order(home, 1, 2, 3, 4), lambda answer: ends.update({home: loop.monotonic() - begin}))
+
+    ask("/a")
+    loop.call_later(DEADLINE / 2, lambda: ask("/b"))
+    loop.call_later(DEADLINE * 2, lambda: ask("/c"))
+    scene.turning.until(lambda: "/b" in ends)
+    scene.keepers._stuck.clear()  # or nobody would be asked for /c
+    scene.turning.until(lambda: "/c" in ends)
+    assert list(ends) == ["/a", "/b", "/c"]
+    assert min(ends.values()) >= DEADLINE * 0.99
+
+
+def test_who_let_the_keepers_go_hears_nothing_and_holds_nothing(scene: Scene) -> None:
+    scene.ask()
+    before = open_descriptors()
+    scene.keepers.close()
+    assert open_descriptors() == before - 2  # the socket, the bell
+    scene.turning.a_while(DEADLINE * 1.5)
+    assert scene.said == []
+
+
+def test_an_order_behind_one_that_hangs_is_answered_before_any_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only keeper hangs; nobody waits for that longer than it takes to call another."""
+
+    monkeypatch.setattr(keeper, "carry_out", hanging.carry_out)
+    monkeypatch.setattr(orders, "PATIENCE", 1 / 1000)
+    with turning() as made:
+        said: list[str] = []
+        keepers = Keepers(made.loop, keeper.start_keepers(2), deadline=60.0)
+        for home in (HANGING, "/nowhere/1", "/nowhere/2"):
+            keepers.ask(Order(home, *USER, 3, 4), lambda answer: said.append(reason(answer)))
+        made.until(lambda: len(said) == 2)
+        assert said == [f"/nowhere/{n}/dovecot.rawlog: no such directory; make it (mkdir) to record" for n in (1, 2)]
+        assert keepers.refusal("/nowhere/3") is None
+        keepers.close()
+
+
 def test_with_real_keepers(tmp_path: Path) -> None:
     with turning() as made:
-        scene = Scene(made)
-        scene.keepers.close()
+        said: list[object] = []
         keepers = Keepers(made.loop, keeper.start_keepers(1))
-        keepers.ask(Order(str(tmp_path), os.geteuid() or 65534, os.getegid() or 65534, 3, 4), scene.said.append)
-        assert isinstance(scene.wait(1)[0], NotRecorded)
+        keepers.ask(Order(str(tmp_path), *USER, 3, 4), said.append)
+        made.until(lambda: said)
+        assert isinstance(said.pop(), NotRecorded)
         keepers.close()
-        keepers.ask(Order("/h", 1, 2, 3, 4), scene.said.append)
-        assert "the keepers have ended" in reason(scene.wait(2)[1])
+        keepers.ask(Order("/h", 1, 2, 3, 4), said.append)
+        made.until(lambda: said)
+        assert "the keepers have ended" in reason(said[0])

@@ -29,6 +29,19 @@ def acting_as(uid: int) -> Iterator[None]:
 
 
 @contextmanager
+def ids_given_back() -> Iterator[None]:
+    """Runs a block that may leave this process with other effective ids and groups, and takes its own again."""
+    groups = os.getgroups()
+    try:
+        yield
+    finally:
+        os.setresuid(-1, os.getuid(), -1)
+        os.setresgid(-1, os.getgid(), -1)
+        if os.getgroups() != groups:
+            os.setgroups(groups)
+
+
+@contextmanager
 def shared_directory() -> Iterator[Path]:
     """A directory that every user can reach (pytest's own are closed to others); its mode is 0755."""
     place = Path(tempfile.mkdtemp(prefix="rawlog-"))

@@ -7,13 +7,13 @@ knows of it keeps a connection from ending; so each one that comes in is closed 
 from __future__ import annotations
 
 import _socket
-import array
 import os
+import struct
 from collections.abc import Collection, Sequence
 
 _CLOEXEC: int = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
-_RIGHTS = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
-_SIZE = array.array("i").itemsize
+_SOCKET, _RIGHTS = _socket.SOL_SOCKET, _socket.SCM_RIGHTS
+_SIZE = struct.calcsize("i")
 
 
 def keep_only(wanted: Collection[int]) -> None:
@@ -27,7 +27,7 @@ def keep_only(wanted: Collection[int]) -> None:
 
 def send(sock: _socket.socket, data: bytes, fds: Sequence[int]) -> int:
     """Sends ``data``, with descriptors; how many bytes went. Raises OSError."""
-    return sock.sendmsg([data], [(*_RIGHTS, array.array("i", fds))])
+    return sock.sendmsg([data], [(_SOCKET, _RIGHTS, struct.pack(f"{len(fds)}i", *fds))])
 
 
 def receive(sock: _socket.socket, size: int, count: int) -> tuple[bytes, list[int], bool]:
@@ -37,10 +37,11 @@ def receive(sock: _socket.socket, size: int, count: int) -> tuple[bytes, list[in
     (``socket.recv_fds`` of Python 3.11 drops its flags, so that what it receives stays open on exec.)
     """
     data, ancillary, flags, _ = sock.recvmsg(size, _socket.CMSG_SPACE(count * _SIZE), _CLOEXEC)
-    fds = array.array("i")
+    fds: list[int] = []
     for level, kind, content in ancillary:
-        if (level, kind) == _RIGHTS:
-            fds.frombytes(content[: len(content) - len(content) % _SIZE])
-    for fd in fds[count:]:  # room for alignment may let one more in
-        os.close(fd)
-    return data, list(fds[:count]), bool(flags & _socket.MSG_CTRUNC) or len(fds) > count
+        if level == _SOCKET and kind == _RIGHTS:
+            fds += struct.unpack_from(f"{len(content) // _SIZE}i", content)
+    lost = bool(flags & _socket.MSG_CTRUNC) or len(fds) > count
+    while len(fds) > count:  # room for alignment may let one more in
+        os.close(fds.pop())
+    return data, fds, lost

@@ -36,11 +36,13 @@ class NotRecorded(NamedTuple):
     """Why a conversation is not recorded, as one sentence that names the path and says what to do.
 
     ``expected`` is True when nobody asked for a recording (no such directory, no home): a matter for ``doctor`` and
-    debug logs. False means that somebody wanted one and something is in the way.
+    debug logs. False means that somebody wanted one and something is in the way. ``denied``: the system said that
+    this user may not make the files.
     """
 
     reason: str
     expected: bool = False
+    denied: bool = False
 
     def __str__(self) -> str:
         return self.reason

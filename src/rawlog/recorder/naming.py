@@ -32,7 +32,11 @@ from rawlog.recorder.sinks import FileSink
 TRIES = 1000
 """Names that are tried for one recording. More than a few collisions don't come by chance: somebody makes them."""
 
+WORDS = {direction: direction.value for direction in Direction}
+"""What the directions are called. (Enum's own ``value`` is written in Python, and this is for every login.)"""
+
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_APPEND
+_PLAIN = stat.S_IFREG | 0o600
 _ADDRESS = frozenset("0123456789abcdefABCDEF.:")
 
 
@@ -60,19 +64,23 @@ def stamped_stems(at: int) -> Iterator[str]:
         yield f"{begin}{_numbers.take()}"
 
 
-def dashed_stems(at: int, address: str = "") -> Iterator[str]:
-    """Names ``[IP-]YYYYmmdd-HHMMSS-PID``, as the ``rawlog`` program makes them; ``address`` is for ``-I``.
+def dashed_stems(at: int, address: str = "", pid: int | None = None) -> Iterator[str]:
+    """Names ``[IP-]YYYYmmdd-HHMMSS-PID``, as the ``rawlog`` program makes them; ``address`` is for ``-I``, ``pid`` is
+    that of another process.
 
     What can't be part of an IP address is written as ``=XX``, so that no value leads out of the directory.
     """
-    prefix = "".join(
-        c if c in _ADDRESS else "".join(f"={b:02X}" for b in c.encode(errors="surrogateescape")) for c in address
-    )
-    stem = f"{prefix}-" if prefix else ""
-    stem += f"{_local_time(at)}-{os.getpid()}"
+    prefix = f"{_harmless(address)}-" if address else ""
+    stem = f"{prefix}{_local_time(at)}-{os.getpid() if pid is None else pid}"
     yield stem
     for number in itertools.count(2):
         yield f"{stem}.{number}"
+
+
+def _harmless(address: str) -> str:
+    return "".join(
+        c if c in _ADDRESS else "".join(f"={b:02X}" for b in c.encode(errors="surrogateescape")) for c in address
+    )
 
 
 def _local_time(at: int) -> str:
@@ -103,7 +111,7 @@ def open_pair(
     ``directory`` is a path (opened here, ``follow_last`` as in ``open_directory``) or a descriptor (which stays open;
     ``shown_as`` is its name in messages). ``behind`` is what the names end with: ``.age`` for what will be sealed.
     """
-    endings = [f".{direction.value}{behind}" for direction in directions]
+    endings = [f".{WORDS[direction]}{behind}" for direction in directions]
     made = _open(directory, stems, endings, follow_last, shown_as)
     if isinstance(made, NotRecorded):
         return made
@@ -148,27 +156,25 @@ def _make_somewhere(
     where = shown(path).rstrip("/")
     for stem in itertools.islice(stems, TRIES):
         try:
-            fds = _make_all(directory, [stem + ending for ending in endings])
+            return f"{where}/{stem}", _make_all(directory, where, stem, endings)
         except FileExistsError:
             continue
         except OSError as error:
             return _why(where, error)
-        sinks = [FileSink(fd, f"{where}/{stem}{ending}") for fd, ending in zip(fds, endings, strict=True)]
-        return f"{where}/{stem}", sinks
     return NotRecorded(f"{where}: {TRIES} names in a row are taken; look who makes files there")
 
 
-def _make_all(directory: int, names: Sequence[str]) -> list[int]:
+def _make_all(directory: int, where: str, stem: str, endings: Sequence[str]) -> list[FileSink]:
     """Makes all files or, raising OSError, none."""
-    fds: list[int] = []
+    made: list[FileSink] = []
     try:
-        for name in names:
-            fds.append(_make(directory, name))
+        for ending in endings:
+            made.append(FileSink(_make(directory, stem + ending), f"{where}/{stem}{ending}"))
     except OSError:
-        for fd, name in zip(fds, names, strict=False):
-            _discard(directory, fd, name)
+        for sink, ending in zip(made, endings, strict=False):
+            _discard(directory, sink.fd, stem + ending)
         raise
-    return fds
+    return made
 
 
 def _make(directory: int, name: str) -> int:
@@ -176,9 +182,9 @@ def _make(directory: int, name: str) -> int:
     fd = os.open(name, _NEW_FILE, 0o600, dir_fd=directory)
     try:
         info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
+        if info.st_nlink != 1 or stat.S_IFMT(info.st_mode) != stat.S_IFREG:
             raise OSError(errno.EPERM, f"{name} was linked to another name while it was made")
-        if stat.S_IMODE(info.st_mode) != 0o600:
+        if info.st_mode != _PLAIN:
             os.fchmod(fd, 0o600)
     except OSError:
         _discard(directory, fd, name)
@@ -197,7 +203,8 @@ def _why(where: str, error: OSError) -> NotRecorded:
     user = os.geteuid()
     if error.errno in (errno.EACCES, errno.EPERM):
         return NotRecorded(
-            f"{where} is not writable by uid {user}; give this user the directory (chown) or write access"
+            f"{where} is not writable by uid {user}; give this user the directory (chown) or write access",
+            denied=error.errno == errno.EACCES,
         )
     if error.errno == errno.ENOENT:
         return NotRecorded(f"{where} was removed a moment ago; make it (mkdir) to record", expected=True)
