@@ -71,7 +71,7 @@ def test_imap_is_recorded_as_dovecot_records_it(server: DovecotServer, trust: ss
         client.say(b"a5 FETCH 1:* BODY[]\r\n")
         client.say(b"a6 LOGOUT\r\n")
         assert client.to_the_end() == b""
-    ours = last(server, b" secs).\r\n")
+    ours = last(server, b"OK Logout completed")
     theirs = wait_until(lambda: [pair for pair in server.rawlogs(ALICE) if pair[0].endswith(b"LOGOUT\r\n")])[-1]
     assert [normal(data) for data in ours] == [normal(data) for data in theirs]
 
@@ -82,7 +82,7 @@ def test_pop3_is_recorded_as_dovecot_records_it(server: DovecotServer, trust: ss
         client.say(b"STAT\r\n", b"+OK")
         client.say(b"QUIT\r\n", b"+OK")
         assert client.to_the_end() == b""
-    ours = last(server, b"Logging out.\r\n")
+    ours = last(server, b"+OK Logging out.")
     theirs = wait_until(lambda: [pair for pair in server.rawlogs(ALICE) if pair[0].endswith(b"QUIT\r\n")])[-1]
     assert [normal(data) for data in ours] == [normal(data) for data in theirs]
 
@@ -174,7 +174,7 @@ def test_a_full_disk_costs_no_login_and_is_told(server: DovecotServer) -> None:
         assert server.log().count("make room on that file system") <= 4
     finally:
         subprocess.run(["umount", "-l", place], check=True)
-        place.rmdir()
+        place.rename(place.with_name("was-full"))  # whoever was asked to make files there may do it late
 
 
 def test_a_field_of_the_userdb_switches_it_on_for_one_user(dovecot_installed: None) -> None:
@@ -197,7 +197,7 @@ def test_a_field_of_the_userdb_switches_it_on_for_one_user(dovecot_installed: No
         assert service_pids(server) == []
         with imap_login(server, ALICE) as client:
             client.say(b"a2 LOGOUT\r\n")
-        assert normal(last(server, b" secs).\r\n")[0]) == b"TS a2 LOGOUT\r\n"
+        assert normal(last(server, b"OK Logout completed")[0]) == b"TS a2 LOGOUT\r\n"
         assert pairs(server.home(BOB) / "dovecot.rawlog") == []
 
 
@@ -239,7 +239,7 @@ def test_what_is_compressed_is_recorded_in_the_clear(start: Callable[..., Doveco
         data = b""
         while b"a3 OK" not in data:
             data += unpacker.decompress(client.socket.recv(4096))
-    in_, out = last(server, b" secs).\r\n")
+    in_, out = last(server, b"OK Logout completed")
     assert normal(in_) == b"TS a2 COMPRESS DEFLATE\r\nTS a3 LOGOUT\r\n"
     assert b"a2 OK Begin compression" in out
     assert b"* BYE Logging out\r\n" in out
