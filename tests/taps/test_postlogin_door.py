@@ -66,6 +66,26 @@ def test_who_comes_takes_a_place_until_it_leaves(scene: Scene) -> None:
     assert scene.idle == []
 
 
+def test_a_mistake_costs_one_login_and_not_all_that_follow(scene: Scene) -> None:
+    came: list[Visitor] = []
+
+    def fail(visitor: Visitor) -> None:
+        came.append(visitor)
+        raise KeyError("x")
+
+    scene.door._on_message = fail
+    errors: list[BaseException] = []
+    scene.turning.loop.on_error = errors.append
+    scene.door.open(scene.listener)
+    for number in (1, 2):
+        client = scene.connect()
+        client.sendall(b"1\n2\n")
+        scene.turning.until(lambda number=number: len(came) == number)  # type: ignore[misc]
+        assert client.recv(1) == b""
+    assert [type(error) for error in errors] == [KeyError, KeyError]
+    assert scene.door.busy == 0
+
+
 def test_without_a_free_place_the_others_wait_in_the_kernel(scene: Scene) -> None:
     scene.door.places = 1
     scene.door.open(scene.listener)

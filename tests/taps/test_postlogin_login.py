@@ -12,6 +12,7 @@ from rawlog.events import Direction
 from rawlog.recorder.directory import NotRecorded
 from rawlog.recorder.naming import Opened
 from rawlog.recorder.sinks import FileSink
+from rawlog.taps import postlogin_login
 from rawlog.taps.postlogin_login import Login
 from rawlog.taps.postlogin_request import parse_request
 from rawlog.taps.postlogin_visitor import Visitor
@@ -38,7 +39,6 @@ class Scene:
         made.until(lambda: self.whole)
         self.events: list[object] = []
         self.sockets: list[socket.socket] = []
-        self.fail = False
         self.login = Login(
             self.visitor,
             parse_request(MESSAGE),
@@ -50,8 +50,6 @@ class Scene:
 
     def _session(self, client: socket.socket, server: socket.socket) -> object:
         self.sockets += [client, server]
-        if self.fail:
-            raise OSError(24, "Too many open files")
         return "session"
 
     def _decline(self, visitor: Visitor, request: object, why: NotRecorded) -> None:
@@ -108,8 +106,13 @@ def test_no_means_that_the_mail_process_keeps_the_client(scene: Scene) -> None:
     assert scene.given() == (b"u\n", 0)
 
 
-def test_without_sockets_the_mail_process_keeps_the_client_and_the_files_are_closed(scene: Scene) -> None:
-    scene.fail = True
+def test_without_sockets_the_mail_process_keeps_the_client_and_the_files_are_closed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(postlogin_login._socket, "socketpair", fail)
     scene.login.promised()
     before = open_descriptors()
     scene.login.answered(scene.files())
@@ -117,6 +120,25 @@ def test_without_sockets_the_mail_process_keeps_the_client_and_the_files_are_clo
     ((what, why),) = scene.events  # type: ignore[misc]
     assert (what, scene.given()) == ("decline", (b"u\n", 0))
     assert "Too many open files; raise the limit" in why.reason
+
+
+def test_files_that_are_there_before_the_answer_has_gone_wait_for_it(scene: Scene) -> None:
+    """A mail process that takes its answer late."""
+    scene.visitor._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    with pytest.raises(BlockingIOError):
+        while True:
+            scene.visitor._sock.send(b"-" * 100, socket.MSG_DONTWAIT)
+    scene.login.promised()
+    assert scene.login.relayed
+    files = scene.files()
+    scene.login.answered(files)
+    assert scene.events == []
+    got = b""
+    while not got.endswith(b"u\tuid=1\n"):
+        got += scene.mine.recv(1 << 16)
+        scene.turning.a_while(0.01)
+    assert scene.events == [("begin", True), ("record", "u", files)]
+    files.sinks[Direction.IN].close()
 
 
 def test_a_mail_process_that_is_gone_costs_nothing(scene: Scene) -> None:

@@ -25,23 +25,23 @@ def keep_only(wanted: Collection[int]) -> None:
         begin = fd + 1
 
 
-def send(sock: _socket.socket, data: bytes, fds: Sequence[int]) -> int:
+def send(sock: _socket.socket, data: bytes, fds: Sequence[int], flags: int = 0) -> int:
     """Sends ``data``, with descriptors; how many bytes went. Raises OSError."""
-    return sock.sendmsg([data], [(_SOCKET, _RIGHTS, struct.pack(f"{len(fds)}i", *fds))])
+    return sock.sendmsg([data], [(_SOCKET, _RIGHTS, struct.pack(f"{len(fds)}i", *fds))], flags)
 
 
-def receive(sock: _socket.socket, size: int, count: int) -> tuple[bytes, list[int], bool]:
+def receive(sock: _socket.socket, size: int, count: int, flags: int = 0) -> tuple[bytes, list[int], bool]:
     """One message of up to ``size`` bytes with up to ``count`` descriptors; and whether some got lost: they were more,
     or this process may open no more. Raises OSError.
 
     (``socket.recv_fds`` of Python 3.11 drops its flags, so that what it receives stays open on exec.)
     """
-    data, ancillary, flags, _ = sock.recvmsg(size, _socket.CMSG_SPACE(count * _SIZE), _CLOEXEC)
+    data, ancillary, seen, _ = sock.recvmsg(size, _socket.CMSG_SPACE(count * _SIZE), _CLOEXEC | flags)
     fds: list[int] = []
     for level, kind, content in ancillary:
         if level == _SOCKET and kind == _RIGHTS:
             fds += struct.unpack_from(f"{len(content) // _SIZE}i", content)
-    lost = bool(flags & _socket.MSG_CTRUNC) or len(fds) > count
+    lost = bool(seen & _socket.MSG_CTRUNC) or len(fds) > count
     while len(fds) > count:  # room for alignment may let one more in
         os.close(fds.pop())
     return data, fds, lost

@@ -126,6 +126,9 @@ class Door:
         self._accepting = True
         try:
             visitor.look()
+        except Exception as error:  # a mistake of ours costs this login, not all that follow
+            self._loop.on_error(error)
+            visitor.close()
         finally:
             self._accepting = False
             self.review()

@@ -1,6 +1,7 @@
 """One login that the keepers are asked about: from the request to the session, or to "keep your descriptor".
 
-Knows: the order of events. The keepers promise first (the directory is there and can be written), and make the files
+Knows: the order of events: the mail process is answered, and goes on, before anything is made that it need not wait
+for. The keepers promise first (the directory is there and can be written), and make the files
 while the mail process starts; so a slow disk does not make the login slow. Where there were files last time, not even
 the promise is waited for. Must not know: listeners, options.
 """
@@ -47,41 +48,49 @@ class Login:
         self._record = record
         self._decline = decline
         self._session: Session | UnbreakableSession | None = None
-
-    @property
-    def relayed(self) -> bool:
+        self._made: Opened | NotRecorded | None = None
+        self.relayed = False
         """Whether the mail process was given something else than the client."""
-        return self._session is not None
 
     def promised(self) -> None:
         """There will be files: the mail process gets one end of a pair of sockets instead of the client."""
         visitor = self._visitor
-        if not visitor.open or self._session is not None:
+        if not visitor.open or self.relayed:
             return
         try:
             ours, theirs = _socket.socketpair()  # the core of the module's sockets: the rest is made at every login
             theirs.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, SEND_BUFFER)
-            self._session = session = self._new_session(_socket.socket(fileno=visitor.fds.pop()), ours)
+            client = _socket.socket(fileno=visitor.fds.pop())
         except Exception as error:  # too many open files, or a mistake of ours: neither may cost a login
             what = f"no relay can be made: {type(error).__name__}: {error}; raise the limit of open files"
             self._decline(visitor, self._request, NotRecorded(what))
             return
+        self.relayed = True
 
         def answered(done: bool) -> None:
             theirs.close()
-            self._begin(session, done)
+            self._session = self._new_session(client, ours)
+            self._begin(self._session, done)
             visitor.close()
+            self._bring()
 
         visitor.answer(self._request.answer, theirs.fileno(), answered)
 
     def answered(self, made: Opened | NotRecorded) -> None:
         """The files, or why there are none."""
+        self._made = made
         if isinstance(made, Opened):
             self.promised()  # in case nobody did
-        if self._session is not None:
-            self._record(self._session, self._request.user, made)
+        if self.relayed:
+            self._bring()
         elif isinstance(made, Opened):
             for sink in made.sinks.values():
                 sink.close()
         elif self._visitor.open:
             self._decline(self._visitor, self._request, made)
+
+    def _bring(self) -> None:
+        """The files to the session, as soon as there are both."""
+        if self._session is not None and self._made is not None:
+            made, self._made = self._made, None
+            self._record(self._session, self._request.user, made)

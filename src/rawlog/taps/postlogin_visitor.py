@@ -10,7 +10,7 @@ import _socket
 import contextlib
 import os
 import struct
-from _socket import SOL_SOCKET, SocketType
+from _socket import MSG_DONTWAIT, SOL_SOCKET, SocketType
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -58,7 +58,6 @@ class Visitor:
         on_message: Callable[[Visitor], None],
         on_gone: Callable[[Visitor], None],
     ) -> None:
-        sock.setblocking(False)
         self.peer = peer_of(sock)
         self.data = b""
         self.fds: list[int] = []
@@ -111,7 +110,7 @@ class Visitor:
 
     def _receive(self) -> None:
         try:
-            data, fds, cut = receive(self._sock, _STEP, FDS_LIMIT)
+            data, fds, cut = receive(self._sock, _STEP, FDS_LIMIT, MSG_DONTWAIT)
         except BlockingIOError:
             self._wait_for(READ)
             return
@@ -139,8 +138,10 @@ class Visitor:
 
     def _send(self) -> None:
         try:
-            fd = self._with
-            sent = self._sock.send(self._rest) if fd is None else send(self._sock, self._rest, (fd,))
+            if self._with is None:
+                sent = self._sock.send(self._rest, MSG_DONTWAIT)
+            else:
+                sent = send(self._sock, self._rest, (self._with,), MSG_DONTWAIT)
         except BlockingIOError:
             self._wait_for(WRITE)
             return
@@ -168,7 +169,7 @@ class Visitor:
 
     def _confirmed(self) -> None:
         try:
-            seen = self._sock.recv(1)
+            seen = self._sock.recv(1, MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
