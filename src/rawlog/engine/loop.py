@@ -37,6 +37,13 @@ class Timer:
         self._loop: Loop | None = loop
         self.callback: Callable[[], None] | None = callback
 
+    def run(self) -> None:
+        """Call the callback now, before its time, unless it was called or cancelled."""
+        callback = self.callback
+        self.cancel()
+        if callback is not None:
+            callback()
+
     def cancel(self) -> None:
         """Never call the callback; forget it at once, so that nothing is kept alive by it."""
         if self.callback is not None and self._loop is not None:

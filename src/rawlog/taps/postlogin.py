@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from _socket import SocketType
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from rawlog.engine.bounds import DEFAULT_LIMITS, Limits
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from rawlog.taps.unbreakable_session import UnbreakableSession
 
 _BOTH = tuple(Direction)
+PATIENCE = 0.05
+"""Seconds until files are asked for, where there will be some, if the mail process has not answered the login by then:
+until it has, it needs the processors itself. Whoever looks why it does not answer finds the files."""
 HOMES_LIMIT = 1000
 """Homes that are remembered to have had files; the oldest is forgotten first."""
 
@@ -128,16 +132,20 @@ class PostLogin:
             record=self._record,
             decline=self._decline,
         )
-        if not order.promise:
-            login.promised()
-            if not login.relayed:
-                return
+        if order.promise:
+            self._keepers.ask(order, partial(self._made, order, login), login.promised)
+            return
+        login.promised()
+        if login.relayed:
+            ask = partial(self._keepers.ask, order, partial(self._made, order, login))
+            if isinstance(login.session, Session):
+                login.session.when_answered(ask, PATIENCE)
+            else:  # nothing is relayed before there are files
+                ask()
 
-        def answered(made: Opened | NotRecorded) -> None:
-            self._remember(order.place, made)
-            login.answered(made)
-
-        self._keepers.ask(order, answered, login.promised)
+    def _made(self, order: Order, login: Login, made: Opened | NotRecorded) -> None:
+        self._remember(order.place, made)
+        login.answered(made)
 
     def _remember(self, place: str, made: Opened | NotRecorded) -> None:
         """Where there are files now, there will be some next time, and that login is not kept waiting."""

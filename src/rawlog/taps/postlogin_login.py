@@ -47,7 +47,8 @@ class Login:
         self._begin = begin
         self._record = record
         self._decline = decline
-        self._session: Session | UnbreakableSession | None = None
+        self.session: Session | UnbreakableSession | None = None
+        """What relays, once the mail process has its answer."""
         self._made: Opened | NotRecorded | None = None
         self.relayed = False
         """Whether the mail process was given something else than the client."""
@@ -69,8 +70,8 @@ class Login:
 
         def answered(done: bool) -> None:
             theirs.close()
-            self._session = self._new_session(client, ours)
-            self._begin(self._session, done)
+            self.session = self._new_session(client, ours)
+            self._begin(self.session, done)
             visitor.close()
             self._bring()
 
@@ -91,6 +92,6 @@ class Login:
 
     def _bring(self) -> None:
         """The files to the session, as soon as there are both."""
-        if self._session is not None and self._made is not None:
+        if self.session is not None and self._made is not None:
             made, self._made = self._made, None
-            self._record(self._session, self._request.user, made)
+            self._record(self.session, self._request.user, made)

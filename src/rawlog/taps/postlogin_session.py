@@ -48,6 +48,11 @@ class Session:
         """Begin to relay."""
         self._relay.start()
 
+    def when_answered(self, callback: Callable[[], None], within: float) -> None:
+        """Calls ``callback`` once: when the first words of the mail process are on their way to the client, or after
+        ``within`` seconds, or when too much was said before."""
+        self._tap.on_answer = self._loop.call_later(within, callback).run
+
     def record(self, recorder: Recorder | None) -> None:
         """What has been said so far, and everything that follows, goes to ``recorder``; None: it can't be recorded.
 

@@ -36,7 +36,7 @@ class PostLoginTap:
     # fmt: off
     __slots__ = (
         "_answer", "_closed", "_early", "_early_size", "_given", "_keep", "_masker", "_on_full", "_recorder", "_relay",
-        "_written",
+        "_written", "on_answer",
     )
     # fmt: on
 
@@ -52,6 +52,8 @@ class PostLoginTap:
         self._masker: Masker | None = None
         self._written = _NOTHING  # early bytes that are recorded, and will come out of the masker
         self._closed: tuple[int, str] | None = None
+        self.on_answer: Callable[[], None] = _nothing
+        """Called when the server has said something, and at the end of what can be held, as long as nothing records."""
         relay.tap = self._hold
 
     def record(self, recorder: Recorder | None) -> None:
@@ -68,7 +70,8 @@ class PostLoginTap:
     def close(self, at: int, reason: str) -> None:
         """The conversation is over."""
         self._closed = at, reason
-        self._on_full = _nothing  # of the session, which holds us
+        self.on_answer()
+        self.on_answer = self._on_full = _nothing  # of the session, which holds us
         if self._recorder is None:
             return
         if self._early:
@@ -85,9 +88,11 @@ class PostLoginTap:
         self._early_size += len(data)
         if direction is Direction.OUT and self._answer is None:
             self._answer = data
+            self.on_answer()
         if self._recorder is not None:
             self._look(self._recorder)
         elif self._early_size > EARLY_LIMIT:
+            self.on_answer()
             self._on_full()
 
     def _look(self, recorder: Recorder) -> None:
@@ -114,7 +119,7 @@ class PostLoginTap:
     def _plug(self, recorder: Recorder, masker: Masker | None) -> None:
         """From now on the recorder gets everything, straight or through a masker."""
         early, self._early, self._answer = self._early or [], None, None
-        self._on_full = _nothing
+        self.on_answer = self._on_full = _nothing
         self._masker = masker
         if masker is None:
             self._relay.tap = recorder.chunk
