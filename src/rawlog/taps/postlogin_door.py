@@ -8,7 +8,6 @@ which sees that from the status reports, can start another process.
 from __future__ import annotations
 
 import errno
-import os
 from _socket import AF_UNIX, SOCK_STREAM, SocketType
 from collections.abc import Callable
 from functools import partial
@@ -125,7 +124,6 @@ class Door:
         if self.left is not None:
             self.left -= 1
         self._accepting = True
-        _let_it_speak()
         try:
             visitor.look()
         except Exception as error:  # a mistake of ours costs this login, not all that follow
@@ -148,12 +146,6 @@ class Door:
     def _wake(self) -> None:
         self._resting = False
         self.review()
-
-
-def _let_it_speak() -> None:
-    """Who has connected says what it wants at once, if it is not us who keeps its processor from it."""
-    if hasattr(os, "sched_yield"):
-        os.sched_yield()
 
 
 def _nothing() -> None:
