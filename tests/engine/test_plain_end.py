@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from rawlog.engine.bounds import READ_FIRST
+from rawlog.engine.bounds import READ_AFTER_STALL, READ_FIRST
 from rawlog.engine.loop import ERR, HUP, READ, WRITE, Loop
 from rawlog.engine.plain_end import End
 from rawlog.events import Direction
@@ -80,6 +80,14 @@ def test_reads_grow_and_shrink(owner: Owner) -> None:
         sizes.append(owner.one.size)
         owner.one.ready(READ)
     assert sizes == [READ_FIRST, 4 * READ_FIRST, 4 * READ_FIRST, READ_FIRST]
+
+
+def test_reads_are_small_while_the_other_direction_stands_still(owner: Owner) -> None:
+    owner.one.size = 1 << 18
+    owner.one.rest = memoryview(b"x")
+    owner.peer.sendall(bytes(50_000))
+    owner.one.ready(READ)
+    assert owner.one.moved == READ_AFTER_STALL
 
 
 def test_what_does_not_go_is_the_rest_and_is_sent_later(owner: Owner) -> None:

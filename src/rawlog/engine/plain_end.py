@@ -11,7 +11,7 @@ import contextlib
 from _socket import IPPROTO_TCP, SHUT_WR, TCP_NODELAY, SocketType
 from typing import Protocol
 
-from rawlog.engine.bounds import READ_FIRST
+from rawlog.engine.bounds import READ_AFTER_STALL, READ_FIRST
 from rawlog.engine.closing import is_tcp, reset_on_close, unacked_tcp
 from rawlog.engine.loop import HUP, READ, WRITE, Loop
 from rawlog.events import Direction
@@ -109,8 +109,11 @@ class End:
             self.deafen()
 
     def read(self) -> None:
-        """Read once, forward what the peer takes now, then show it."""
-        size = self.size
+        """Read once, forward what the peer takes now, then show it.
+
+        While the other direction stands still, reads are small: together the two hold little more than one large read.
+        """
+        size = self.size if self.rest is None else min(self.size, READ_AFTER_STALL)
         try:
             data = self.sock.recv(size)
         except BlockingIOError:

@@ -21,9 +21,9 @@ from rawlog.taps.postlogin_visitor import Visitor
 if TYPE_CHECKING:
     from rawlog.taps.unbreakable_session import UnbreakableSession
 
-SEND_BUFFER = 416 << 10
-"""Bytes that the kernel takes from the mail process before we have read them, twice its default, as far as the system
-allows (wmem_max): reads are larger then, and a relayed gigabyte costs a tenth less."""
+SEND_BUFFER = 960 << 10
+"""Bytes that the kernel takes from the mail process before we have read them: two large reads, as far as the system
+allows it (wmem_max). Reads are larger then, and a relayed gigabyte costs a tenth less."""
 
 
 class Login:
