@@ -93,6 +93,21 @@ def test_a_cancelled_timer_is_not_called(loop: Loop) -> None:
     assert ran == []
 
 
+def test_a_timer_can_be_run_before_its_time_once(loop: Loop) -> None:
+    ran: list[str] = []
+    early = loop.call_later(0.001, lambda: ran.append("early"))
+    cancelled = loop.call_later(0.001, lambda: ran.append("cancelled"))
+    cancelled.cancel()
+    late = loop.call_later(0.0, lambda: ran.append("late"))
+    for timer in (early, early, cancelled):
+        timer.run()
+    assert ran == ["early"]
+    loop.call_later(0.01, loop.stop)
+    loop.run()
+    late.run()
+    assert ran == ["early", "late"]
+
+
 def test_a_timer_may_cancel_another_that_is_due(loop: Loop) -> None:
     ran: list[str] = []
     loop.call_later(0.0, lambda: second.cancel())

@@ -115,6 +115,24 @@ def test_recordings_are_sealed_for_a_recipient(start: Callable[..., Scene]) -> N
     assert all(path.suffix == ".age" for path in scene.place.iterdir())
 
 
+def test_where_there_were_files_they_are_made_behind_the_answer(
+    start: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, making them would take the processors from the login itself."""
+    monkeypatch.setattr(postlogin, "PATIENCE", 60.0)
+    scene = start()
+    first = scene.login()
+    talk(first)
+    wait_for(lambda: any(said for said, _ in scene.pairs()))  # they are known to be there
+    second = scene.login()
+    time.sleep(0.1)
+    assert len(list(scene.place.iterdir())) == 2
+    talk(second)
+    wait_for(lambda: len(list(scene.place.iterdir())) == 4)
+    first.close()
+    second.close()
+
+
 def test_who_has_the_directory_is_recorded(scene: Scene) -> None:
     mail = scene.login()
     talk(mail)

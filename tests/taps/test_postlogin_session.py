@@ -107,6 +107,44 @@ def test_too_much_for_a_recording_that_is_not_there_waits(scene: Scene, monkeypa
     assert scene.sinks[OUT].data == b"x" * 11 + b"later"
 
 
+def test_what_waits_for_the_answer_comes_behind_it_and_once(scene: Scene) -> None:
+    seen: list[bool] = []
+    scene.session.when_answered(lambda: seen.append(True), 60)
+    scene.pass_on(scene.client, scene.server, b"a2 NOOP\r\n")
+    scene.turning.a_while(0.01)
+    assert seen == []
+    scene.pass_on(scene.server, scene.client, b"a1 OK\r\n")
+    assert seen == [True]
+    scene.pass_on(scene.server, scene.client, b"a2 OK\r\n")
+    scene.session.abort("enough")
+    scene.turning.a_while(0.01)
+    assert seen == [True]
+    scene.session.record(scene.recorder)
+    assert scene.sinks[IN].data == b"a2 NOOP\r\n"
+    assert scene.sinks[OUT].data == b"a1 OK\r\na2 OK\r\n"
+
+
+def test_it_does_not_wait_for_ever(scene: Scene) -> None:
+    seen: list[bool] = []
+    scene.session.when_answered(lambda: seen.append(True), 0.001)
+    scene.turning.until(lambda: seen)
+
+
+def test_nor_beyond_the_end(scene: Scene) -> None:
+    seen: list[bool] = []
+    scene.session.when_answered(lambda: seen.append(True), 60)
+    scene.session.abort("the mail process is gone")
+    scene.turning.until(lambda: seen)
+
+
+def test_nor_when_the_client_says_too_much(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postlogin_tap, "EARLY_LIMIT", 10)
+    seen: list[bool] = []
+    scene.session.when_answered(lambda: seen.append(True), 60)
+    scene.pass_on(scene.client, scene.server, b"x" * 11)
+    scene.turning.until(lambda: seen)
+
+
 def test_finish_writes_and_ends(scene: Scene) -> None:
     scene.session.record(scene.recorder)
     scene.pass_on(scene.client, scene.server, b"a2 part")
