@@ -11,7 +11,8 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from rawlog.cli import COMMANDS, DESCRIPTION
+from rawlog.cli import COMMANDS
+from rawlog.cli.parser import DESCRIPTION
 
 TARGET = Path(__file__).parent / "cli.md"
 

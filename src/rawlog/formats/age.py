@@ -90,7 +90,7 @@ def file_key(data: bytes, identities: Sequence[bytes]) -> tuple[bytes | None, in
         for stanza in _STANZA.finditer(data, 0, end.start() + 1):
             found = _unwrapped(private, public, *map(_bytes, stanza.groups()))
             if found is not None:
-                right = hmac.compare_digest(_mac(found, data[: end.start() + 4]), _bytes(end[1]))
+                right = hmac.compare_digest(_text(_mac(found, data[: end.start() + 4])), end[1])  # as it is written
                 return (found, end.end()) if right else (None, 0)
     return None, end.end()
 
