@@ -46,6 +46,8 @@ service imap {
   process_limit = 4000
 }
 """
+APART = 0.2
+"""Seconds between two kills."""
 VARIANTS = {
     "none": "",
     "Dovecot: script-login -d rawlog -t": configuration("script-login -d rawlog -t"),
@@ -266,13 +268,18 @@ def bulk(options: argparse.Namespace) -> None:
 
 
 def soak(options: argparse.Namespace) -> None:
-    """Logins one after the other; before every fifth one the service is killed. Each login must succeed."""
-    failed, kills, times = 0, 0, []
+    """Logins one after the other; before every fifth one the service is killed. Each login must succeed.
+
+    Kills are APART: a service that fails more than ten times within a second is started by Dovecot some seconds later.
+    """
+    failed, kills, times, killed_at = 0, 0, [], 0.0
     with servers([KILLED]) as started:
         server = started[KILLED]
         for number in range(options.logins):
             if number % 5 == 4:
+                time.sleep(max(0.0, killed_at + APART - time.monotonic()))
                 kills += kill(server)
+                killed_at = time.monotonic()
             try:
                 times.append(one_login(server))
             except (OSError, AssertionError) as error:
