@@ -31,7 +31,7 @@ def make_talk(stage: Stage) -> Callable[..., Talk]:
         client_peer, client = stage.leg(kind, "client")
         server_peer, server = stage.leg(kind, "server")
         relay = Relay(stage.loop, client, server, on_end=lambda reason: talk.end(reason), limits=limits or Limits())
-        talk = Talk(stage, relay, client_peer, server_peer)
+        talk = Talk(stage, relay, client_peer, server_peer, client._sock)  # type: ignore[arg-type]
         client.tap = talk.tap
         return talk
 
@@ -47,7 +47,7 @@ def make_plain_talk(stage: Stage) -> Callable[..., Talk]:
         server_peer, server = stage.pair(kind)
         limits = limits or Limits()
         relay = PlainRelay(stage.loop, client, server, on_end=lambda reason: talk.end(reason), limits=limits)
-        talk = Talk(stage, relay, client_peer, server_peer)
+        talk = Talk(stage, relay, client_peer, server_peer, client)
         relay.tap = talk.tap
         return talk
 

@@ -122,6 +122,8 @@ class Talk:
     relay: Any
     client: socket.socket
     server: socket.socket
+    ours: socket.socket
+    """The relay's own socket to the client."""
     tapped: list[tuple[Direction, bytes]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import socket
-import time
 from collections.abc import Callable
 
 import pytest
@@ -29,63 +27,26 @@ def talk(request: pytest.FixtureRequest, make_plain_talk: MakeTalk) -> Talk:
     return made
 
 
-# -- limits -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_a_peer_that_never_reads_is_given_up(make_plain_talk: MakeTalk, kind: str) -> None:
-    talk = make_plain_talk(kind, limits=Limits(stall=0.1))
-    talk.relay.start()
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                talk.server.sendall(bytes(1 << 16))
-
-    serving = talk.stage.peer(serve)
-    assert talk.run() == "client took no data for 0.1 s while some waited (output stall limit)"
-    lost = talk.relay.undelivered
-    assert lost[IN] == 0
-    assert 0 < lost[OUT] <= READ_MAX
-    serving.result()
-
-
-def test_a_peer_that_reads_slowly_is_not_given_up(make_plain_talk: MakeTalk) -> None:
-    talk = make_plain_talk("unix", limits=Limits(stall=0.15))
-    talk.relay._client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    talk.relay.start()
-    size = 150_000
-
-    def read() -> int:
-        got = 0
-        while got < size:
-            time.sleep(0.01)
-            got += len(talk.client.recv(8192))
-        talk.client.close()
-        return got
-
-    def serve() -> None:
-        talk.server.sendall(bytes(size))
-        talk.server.shutdown(socket.SHUT_WR)
-
-    reading, serving = talk.stage.peer(read), talk.stage.peer(serve)
-    talk.run()
-    assert reading.result() == size
-    serving.result()
-
-
-def test_while_one_side_takes_nothing_the_other_is_read_no_more(make_plain_talk: MakeTalk) -> None:
-    talk = make_plain_talk("unix")
-    talk.relay.start()
+def fill(talk: Talk) -> None:
+    """The server talks until nothing more goes: the client does not read."""
     talk.server.setblocking(False)
     with pytest.raises(BlockingIOError):
         while True:
             talk.server.send(bytes(1 << 16))
             talk.stage.pause(0.001)
-    server = talk.relay._server
+
+
+# -- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_while_one_side_takes_nothing_the_other_is_read_no_more(make_plain_talk: MakeTalk) -> None:
+    talk = make_plain_talk("unix")
+    talk.relay.start()
+    fill(talk)
+    server = talk.relay.server
     assert server.mask == 0
-    assert len(talk.relay._client.rest) <= READ_MAX
-    talk.relay._client.since -= 1  # it stood still for long
+    assert len(talk.relay.client.rest) <= READ_MAX
+    talk.relay.client.since -= 1  # it stood still for long
     before = len(talk.tapped)
     talk.stage.peer(lambda: read_all(talk.client))
     talk.stage.run_until(lambda: len(talk.tapped) > before)
@@ -151,11 +112,11 @@ def test_a_side_that_can_take_nothing_more_does_not_block_the_other(make_plain_t
 
 def test_finish_delivers_what_is_queued_then_ends(make_plain_talk: MakeTalk) -> None:
     talk = make_plain_talk("unix")
-    talk.relay._client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    talk.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     talk.relay.start()
     data = os.urandom(100_000)
     talk.server.sendall(data)
-    talk.stage.run_until(lambda: talk.relay._client.rest)
+    talk.stage.run_until(lambda: talk.relay.client.rest)
     taken = talk.relay.forwarded[OUT]
     talk.relay.finish("shutting down")
     asking = talk.stage.peer(lambda: (read_all(talk.client), talk.client.close()))
@@ -167,11 +128,7 @@ def test_finish_delivers_what_is_queued_then_ends(make_plain_talk: MakeTalk) -> 
 def test_finish_waits_no_longer_than_the_drain_limit(make_plain_talk: MakeTalk) -> None:
     talk = make_plain_talk("unix", limits=Limits(drain=0.05))
     talk.relay.start()
-    talk.server.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            talk.server.send(bytes(1 << 16))
-            talk.stage.pause(0.001)
+    fill(talk)
     talk.relay.finish("shutting down")
     assert talk.run() == "shutting down; drain limit of 0.05 s reached"
     assert talk.relay.undelivered[OUT] > 0
@@ -188,7 +145,7 @@ def test_who_resets_while_it_is_written_to_is_told_as_a_reset(make_plain_talk: M
 
 
 def test_the_end_is_told_once_and_sockets_are_closed_once(talk: Talk) -> None:
-    client = talk.relay._client.sock
+    client = talk.relay.client.sock
     for sock in (talk.client, talk.server):
         sock.close()
     talk.run()

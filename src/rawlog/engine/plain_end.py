@@ -204,23 +204,20 @@ class End:
         return self.dead or (self.passed and self.peer.shut)
 
     @property
-    def done(self) -> bool:
-        """Whether a close here loses nothing: a reset, or a close with unread bytes, throws away what was sent."""
-        hard = self.relay.hard
-        if self.rest or not (self.broken or self.shut or hard):
-            return False
-        return (self.ended and not self.broken and not hard) or not self.unacked()
+    def queued(self) -> int:
+        """Bytes that it has yet to take."""
+        return len(self.rest) if self.rest else 0
 
     @property
     def undelivered(self) -> int:
         """Bytes, the last of those for here, that the kernel has not taken."""
-        return self.lost + (len(self.rest) if self.rest else 0)
+        return self.lost + self.queued
 
     def unacked(self) -> int:
         """Bytes the kernel has accepted and the peer's kernel has not, where a close could lose them."""
         return 0 if self.broken or not is_tcp(self.sock) else unacked_tcp(self.sock)
 
-    def shut_write(self) -> None:
+    def shutdown_write(self) -> None:
         """Say that nothing more comes, once all has gone."""
         if self.rest or self.shut:
             return
@@ -235,15 +232,18 @@ class End:
         self.dead = True
         self.watch()
 
-    def close(self, *, hard: bool) -> None:
-        """Close it, with a reset if ``hard``; the kernel goes on sending what it has accepted otherwise."""
+    def abort(self) -> None:
+        """Close it with a reset, so that who is there does not take what it has for the whole."""
+        with contextlib.suppress(OSError):
+            reset_on_close(self.sock)
+        self.close()
+
+    def close(self) -> None:
+        """Close it; the kernel goes on sending what it has accepted. Nothing happens the second time."""
         if self.mask >= 0:
             self.deafen()
         self.drop()
         self.dead = True
-        if hard:
-            with contextlib.suppress(OSError):
-                reset_on_close(self.sock)
         self.sock.close()
 
     def forget(self) -> None:

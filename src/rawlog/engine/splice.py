@@ -345,7 +345,7 @@ class SpliceRelay(Relay):
     def _flow(self, source: Leg, target: Leg, direction: Direction) -> SpliceFlow:
         assert isinstance(source, PipeLeg) and isinstance(target, PipeLeg)
         side = 0 if direction is Direction.IN else 1
-        return SpliceFlow(self._loop, source, target, self._stalled, self._lane, side)
+        return SpliceFlow(self.loop, source, target, self._stalled, self._lane, side)
 
     def adopt(self, direction: Direction, pipe: Pipe) -> None:
         """Go on with what a predecessor has left in a pipe. Before :meth:`start`."""
