@@ -197,6 +197,14 @@ def _open_by_anyone(path: Path) -> bool:
     return False
 
 
+def package_for_root(directory: Path) -> str:
+    """A copy of the package in a directory that only its owner can enter: for PYTHONPATH."""
+    closed = directory / "closed"
+    shutil.copytree(Path(python_path()) / "rawlog", closed / "rawlog", ignore=shutil.ignore_patterns("__pycache__"))
+    closed.chmod(0o700)
+    return str(closed)
+
+
 def python_path() -> str:
     """The sources, for a process of the tests."""
     return str(Path(sys.modules["rawlog"].__file__ or "").parents[1])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.dropin import package_for_root
 from tests.support.fakeserving import fake_serving, talk
 from tests.support.gateway import eventually
 from tests.support.peer import SECONDS, Peer
@@ -53,11 +54,11 @@ def owner() -> tuple[int, int]:
     return os.geteuid(), os.getegid()
 
 
-def log_in(gateway: Serving, home: Path) -> tuple[Peer, Peer]:
+def log_in(gateway: Serving, home: Path, more: str = "") -> tuple[Peer, Peer]:
     """As a mail process does after a login: gives the user's end, and the end that the mail process goes on with."""
     user, theirs = socket.socketpair()
     uid, gid = owner()
-    request = f"VERSION\tscript-login\t1\t0\n127.0.0.1\t127.0.0.1\talice\tuid={uid}\tgid={gid}\thome={home}\n"
+    request = f"VERSION\tscript-login\t1\t0\n127.0.0.1\t127.0.0.1\talice\tuid={uid}\tgid={gid}\thome={home}{more}\n"
     with socket.socket(socket.AF_UNIX) as asked:
         asked.settimeout(SECONDS)
         asked.connect(str(gateway.directory / "run" / "postlogin"))
@@ -88,6 +89,23 @@ def test_who_has_the_directory_is_recorded_there(home: Path) -> None:
         assert found[0].read_bytes().endswith(b" b NOOP\r\n")
         assert (found[0].stat().st_uid, found[0].stat().st_gid) == owner()
         talk(gateway)  # the gateway serves beside it
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up rights")
+@pytest.mark.parametrize("relay", ["fast", "unbreakable"])
+def test_it_is_enough_that_root_can_read_the_package(
+    home: Path, relay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers give up root, and may be asked for what is seldom needed long after that."""
+    monkeypatch.setenv("PYTHONPATH", package_for_root(tmp_path))
+    with serving(f"rawlog_relay = {relay}\n", options="-t") as gateway:
+        other = gateway.place("other")
+        user, server = log_in(gateway, home, f"\trawlog_postlogin_dir={other}")
+        exchange(user, server)
+        user.close()
+        server.close()
+        eventually(lambda: [p for p in other.glob("*.in") if p.read_bytes().endswith(b" b NOOP\r\n")])
+        talk(gateway)
 
 
 def test_who_has_none_is_recorded_in_rawlog_dir(home: Path) -> None:

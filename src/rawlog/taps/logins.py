@@ -13,27 +13,27 @@ from rawlog.engine.loop import Loop
 from rawlog.recorder.orders import Keepers
 from rawlog.settings.configuration import Configuration, PostloginPlan
 from rawlog.taps.postlogin import PostLogin, PostLoginOptions
+from rawlog.taps.postlogin_service import load_what_comes_later
 from rawlog.taps.postlogin_settings import with_settings
 
 
-class Logins:
-    """Answers Dovecot's mail processes at one post-login socket, which other workers may share.
-
-    ``trusted``: the users whose mail processes may ask for anybody.
+def options_of(plan: PostloginPlan, configuration: Configuration, trusted: frozenset[int]) -> PostLoginOptions:
+    """What is asked for at such a socket; and all of the package that this may take is loaded, for who has no right to
+    read it later. ``trusted``: the users whose mail processes may ask for anybody.
     """
+    options = with_settings(PostLoginOptions(plan.options, trusted=trusted), configuration)
+    load_what_comes_later(options)
+    return options
+
+
+class Logins:
+    """Answers Dovecot's mail processes at one post-login socket, which other workers may share. ``name`` begins what is
+    reported."""
 
     def __init__(
-        self,
-        loop: Loop,
-        keepers: Keepers,
-        plan: PostloginPlan,
-        configuration: Configuration,
-        *,
-        trusted: frozenset[int],
-        report: Callable[[str], None],
+        self, loop: Loop, keepers: Keepers, name: str, options: PostLoginOptions, *, report: Callable[[str], None]
     ) -> None:
-        options = with_settings(PostLoginOptions(plan.options, trusted=trusted), configuration)
-        self._service = PostLogin(loop, keepers, options, lambda sentence: report(f"{plan.name}: {sentence}"))
+        self._service = PostLogin(loop, keepers, options, lambda sentence: report(f"{name}: {sentence}"))
 
     def adopt(self, listeners: Sequence[socket.socket]) -> None:
         """Accept on listening sockets that somebody else made."""

@@ -27,8 +27,13 @@ from rawlog.taps.postlogin_master import Master, inherited_listeners
 
 BACKLOG = 4096
 """Logins that may wait in the kernel for their turn; the system's somaxconn may be less."""
-_LATER = ("rawlog.dialogue.redact", "rawlog.protocols.imap", "rawlog.protocols.pop3")
-"""What is imported in the middle of a conversation otherwise, when the package may be out of reach."""
+_LATER = (
+    "rawlog.dialogue.redact",
+    "rawlog.protocols.imap",
+    "rawlog.protocols.pop3",
+    "rawlog.taps.postlogin_place",
+)
+_UNBREAKABLE = ("rawlog.taps.unbreakable_session", "rawlog.taps.unbreakable_place")
 _NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -38,8 +43,7 @@ def serve_under_master(options: PostLoginOptions, report: Callable[[str], None])
     The keepers are forked when everything is loaded: what nobody writes to afterwards they share with us.
     """
     listeners = inherited_listeners()
-    for name in (*_LATER, *(("rawlog.taps.unbreakable_session",) if options.unbreakable else ())):
-        importlib.import_module(name)
+    load_what_comes_later(options)
     if process.settle_memory():
         options = options._replace(limits=Limits(read_max=process.READ_MAX))
     orders = start_keepers()
@@ -56,6 +60,15 @@ def serve_under_master(options: PostLoginOptions, report: Callable[[str], None])
     confine_or_say(reborn(relaying()) if options.unbreakable else relaying(), report)
     loop.run()
     service.flush()
+
+
+def load_what_comes_later(options: PostLoginOptions) -> None:
+    """What is imported in the middle of a login or a conversation otherwise, when the package may be out of reach.
+
+    Call it before rights are given up.
+    """
+    for name in (*_LATER, *(_UNBREAKABLE if options.unbreakable else ())):
+        importlib.import_module(name)
 
 
 def end_on_signals(loop: Loop, service: PostLogin) -> None:

@@ -29,7 +29,7 @@ from rawlog.taps.build import Prepared, Tools, gateway_for, needs_keepers
 from rawlog.taps.collectors import Outstanding
 from rawlog.taps.ending import Place, drain, end_on_signals
 from rawlog.taps.gateway import CONVERSATIONS_LIMIT, Gateway
-from rawlog.taps.logins import Logins
+from rawlog.taps.logins import Logins, options_of
 from rawlog.taps.postlogin_process import make_room, settle_memory
 from rawlog.taps.refusals import Refusals
 
@@ -53,8 +53,9 @@ def run_worker(
     call_it(NAME)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     make_room(CONVERSATIONS_LIMIT)
-    logins = [plan for plan in configuration.postlogins() if sockets.get(plan.door)]
     trusted = frozenset((0, os.geteuid()))  # whose mail processes may ask for anybody: ours before we give up root
+    plans = [plan for plan in configuration.postlogins() if sockets.get(plan.door)]
+    logins = [(plan, options_of(plan, configuration, trusted)) for plan in plans]
     orders = start_keepers() if logins or needs_keepers(prepared) else None
     become(configuration.settings.rawlog_user)
     drop_capabilities()
@@ -67,9 +68,9 @@ def run_worker(
     refusals = Refusals(loop, report)
     tools = Tools(loop, flusher, keepers, report, outstanding, share or alone(), handshakes, refusals, rooms)
     places: list[Place] = [_gateway(each, configuration, tools, sockets) for each in prepared]
-    for plan in logins:
+    for plan, options in logins:
         assert keepers is not None
-        door = Logins(loop, keepers, plan, configuration, trusted=trusted, report=report)
+        door = Logins(loop, keepers, plan.name, options, report=report)
         door.adopt(sockets[plan.door])
         places.append(door)
     end_on_signals(loop, places, lambda sentence: None, twice_is_now=False, last=outstanding.wait)
