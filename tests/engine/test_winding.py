@@ -1,12 +1,20 @@
-"""How a relay ends, with two sides that are nothing but what the end asks of them. Real sides: test_relay.py."""
+"""How a relay ends: with two sides that are nothing but what the end asks of them, and with real ones that stand still."""
 
 from __future__ import annotations
+
+import contextlib
+import socket
+import time
 
 import pytest
 
 from rawlog.engine.bounds import Limits
 from rawlog.engine.winding import Winding
-from tests.engine.stage import Stage
+from rawlog.events import Direction
+from tests.engine.peers import secure
+from tests.engine.stage import Certificates, MakeTalk, Stage, Talk
+
+IN, OUT = Direction.IN, Direction.OUT
 
 
 class FakeSide:
@@ -120,3 +128,57 @@ def test_a_side_that_takes_nothing_is_reset_and_the_other_one_closed(stage: Stag
     stage.run_until(lambda: ending.told)
     assert ending.told == ["client took no data for 0.02 s while some waited (output stall limit)"]
     assert (ending.client.did, ending.server.did) == (["reset", "closed"], ["closed"])
+
+
+# -- real sides -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_peer_that_never_reads_is_given_up(make_any_talk: MakeTalk, kind: str) -> None:
+    never_reads(make_any_talk(kind, limits=Limits(stall=0.1)))
+
+
+def test_a_peer_that_never_reads_is_given_up_with_tls(make_talk: MakeTalk, certificates: Certificates) -> None:
+    talk = make_talk(limits=Limits(stall=0.1))
+    secure(talk, certificates)
+    never_reads(talk)
+
+
+def never_reads(talk: Talk) -> None:
+    talk.relay.start()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                talk.server.sendall(bytes(1 << 16))
+
+    serving = talk.stage.peer(serve)
+    assert talk.run() == "client took no data for 0.1 s while some waited (output stall limit)"
+    lost = talk.relay.undelivered
+    assert lost[IN] == 0
+    assert 0 < lost[OUT] <= 131072
+    serving.result()
+
+
+def test_a_peer_that_reads_slowly_is_not_given_up(make_any_talk: MakeTalk) -> None:
+    talk = make_any_talk("unix", limits=Limits(stall=0.15))
+    talk.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    talk.relay.start()
+    size = 150_000
+
+    def read() -> int:
+        got = 0
+        while got < size:
+            time.sleep(0.01)
+            got += len(talk.client.recv(8192))
+        talk.client.close()
+        return got
+
+    def serve() -> None:
+        talk.server.sendall(bytes(size))
+        talk.server.shutdown(socket.SHUT_WR)
+
+    reading, serving = talk.stage.peer(read), talk.stage.peer(serve)
+    talk.run()
+    assert reading.result() == size
+    serving.result()
