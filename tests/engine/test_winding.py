@@ -1,4 +1,4 @@
-"""How a relay ends: with two sides that are nothing but what the end asks of them, and with real ones that stand still."""
+"""How a relay ends: two sides that are nothing but what the end asks of them, and real ones that stand still."""
 
 from __future__ import annotations
 

@@ -43,10 +43,13 @@ def test_a_port_that_is_shared_is_not_free() -> None:
 
 def test_ipv6_and_ipv4_don_t_get_in_each_other_s_way() -> None:
     for _ in range(10):
-        with bind(parse_listen("[::]:0")) as six:
-            with contextlib.suppress(RawlogError), bind(Listen("0.0.0.0", port_of(six))) as four:
-                assert port_of(six) == port_of(four)
-                return  # else another test has that port by IPv4
+        with (
+            contextlib.suppress(RawlogError),  # another test has that port by IPv4
+            bind(parse_listen("[::]:0")) as six,
+            bind(Listen("0.0.0.0", port_of(six))) as four,
+        ):
+            assert port_of(six) == port_of(four)
+            return
     pytest.fail("none of ten ports could be had by both")
 
 
