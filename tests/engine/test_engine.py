@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rawlog.engine.bounds import Limits
 from rawlog.engine.leg import Leg, LegError
 from rawlog.engine.loop import Loop
+from rawlog.engine.plain import PlainRelay
 from rawlog.engine.poller import SelectorPoller
 from rawlog.events import Direction
 from tests.engine.peers import Actor, TlsPeer, duplex, read_all, secure, stream
@@ -103,8 +104,8 @@ def test_a_failed_handshake_tells_the_alert_and_ends(make_talk: MakeTalk, certif
     assert "PROTOCOL_VERSION" in asking.result()
 
 
-def test_64_mib_both_ways_at_once_with_slow_readers(talk: Talk) -> None:
-    size = 64 << 20
+def test_64_mib_both_ways_at_once_with_slow_readers(any_talk: Talk) -> None:
+    talk, size = any_talk, 64 << 20
     most = {IN: 0, OUT: 0}
     checks = {IN: 0, OUT: 0}
     sizes = {IN: 0, OUT: 0}
@@ -118,7 +119,8 @@ def test_64_mib_both_ways_at_once_with_slow_readers(talk: Talk) -> None:
         if most[IN] and most[OUT]:
             full.set()
 
-    talk.relay.client.tap = tap
+    is_plain = isinstance(talk.relay, PlainRelay)
+    (talk.relay if is_plain else talk.relay.client).tap = tap
     peers = [talk.stage.peer(duplex, sock, size, full) for sock in (talk.client, talk.server)]
     talk.run()
     want = 0
@@ -162,6 +164,22 @@ def test_whatever_the_end_what_was_received_was_tapped(
         check_random_ends(talk, seed, certificates if kind == "tls" else None)
 
 
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_the_same_of_two_sockets(make_plain_talk: MakeTalk, kind: str, part: int) -> None:
+    for seed in range(part * 17, part * 17 + 17):
+        check_random_ends(make_plain_talk(kind), seed, None)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_the_same_of_two_sockets_where_there_is_no_epoll(stage: Stage, make_plain_talk: MakeTalk, kind: str) -> None:
+    stage.loop.close()
+    stage.loop = Loop(SelectorPoller())
+    stage.loop.on_error = stage.errors.append
+    for seed in range(100, 110):
+        check_random_ends(make_plain_talk(kind), seed, None)
+
+
 @pytest.mark.parametrize("kind", ["tcp", "unix", "tls"])
 def test_the_same_where_there_is_no_epoll(
     stage: Stage, make_talk: MakeTalk, certificates: Certificates, kind: str
@@ -195,8 +213,8 @@ def step_by_step(stage: Stage, writes: list[Callable[[], None]]) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
 @given(chunks=CHUNKS)
-def test_any_bytes_in_any_chunks_arrive_unchanged(make_talk: MakeTalk, chunks: Chunks) -> None:
-    talk = make_talk("unix")
+def test_any_bytes_in_any_chunks_arrive_unchanged(make_any_talk: MakeTalk, chunks: Chunks) -> None:
+    talk = make_any_talk("unix")
     talk.relay.start()
     sides = {True: talk.client, False: talk.server}
     writes = [lambda way=way, data=data: sides[way].sendall(data) for way, data in chunks]
@@ -251,9 +269,9 @@ def test_any_bytes_in_any_chunks_arrive_unchanged_in_tls(
         leg.close()
 
 
-def test_many_at_once_do_not_disturb_each_other(stage: Stage, make_talk: MakeTalk) -> None:
+def test_many_at_once_do_not_disturb_each_other(stage: Stage, make_any_talk: MakeTalk) -> None:
     """Some peers never read; the others get all."""
-    talks = [make_talk("unix", Limits(read_max=16384)) for _ in range(60)]
+    talks = [make_any_talk("unix", Limits(read_max=16384)) for _ in range(60)]
     data = os.urandom(400_000)
 
     def serve(talk: Talk) -> None:
