@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,15 +37,20 @@ class Verdict:
 
 
 class Judge:
-    """``add`` a conversation that is over, ``full``: when the disk was; ``look`` at what was recorded."""
+    """``add`` a conversation that is over, with when it began; ``look`` at what was recorded.
 
-    def __init__(self, directory: Path) -> None:
+    ``was_full(begun, ended)`` says whether the disk was, between two moments; it is asked when the recording is judged,
+    since its end may be written a little later than the conversation ended.
+    """
+
+    def __init__(self, directory: Path, was_full: Callable[[float, float], bool]) -> None:
         self._directory = directory
-        self._over: dict[int, tuple[Talk, bool, float]] = {}
+        self._was_full = was_full
+        self._over: dict[int, tuple[Talk, float, float]] = {}
         self.verdict = Verdict()
 
-    def add(self, talk: Talk, *, full: bool) -> None:
-        self._over[talk.number] = talk, full, time.monotonic()
+    def add(self, talk: Talk, begun: float) -> None:
+        self._over[talk.number] = talk, begun, time.monotonic()
 
     def look(self) -> int:
         """Judges the recordings of conversations that are over; gives how many others there are."""
@@ -53,12 +59,12 @@ class Judge:
             out = path.with_suffix(".out")
             said = _text(path, Direction.IN)
             number = _NUMBER.match(said)
-            talk, full, ended = self._over.get(int(number[1]) if number else 0, (None, False, 0.0))
+            talk, begun, ended = self._over.get(int(number[1]) if number else 0, (None, 0.0, 0.0))
             if talk is None or time.monotonic() - ended < SETTLED:
                 others += 1
                 continue
             del self._over[talk.number]
-            self._judge(talk, full, said, _text(out, Direction.OUT))
+            self._judge(talk, self._was_full(begun, ended), said, _text(out, Direction.OUT))
             path.unlink()
             out.unlink()
         return others

@@ -88,7 +88,7 @@ class Soak:
 
     def __init__(self, gateway: Serving, servers: dict[str, int], clients: int, faults: float) -> None:
         self.problems: list[str] = []
-        self.judge = Judge(gateway.directory / "raw")
+        self.judge = Judge(gateway.directory / "raw", lambda *span: self._disk.was_full(*span))
         self.count = self.bytes = 0
         self.added: list[float] = []
         self._gateway = gateway
@@ -141,7 +141,7 @@ class Soak:
             with self._lock:
                 self.count += 1
                 self.bytes += count
-                self.judge.add(talk, full=self._disk.was_full(begun, time.monotonic()))
+                self.judge.add(talk, begun)
 
     def _probe(self) -> None:
         """What the gateway adds to the time of a small command, 200 a second."""
